@@ -1,0 +1,1 @@
+"""Digital twins of shared scientific instruments: state, rules, ledger, store and service."""

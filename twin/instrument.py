@@ -1,0 +1,139 @@
+"""The twin of one instrument: `apply(twin, arrival, policy)`, and what it shows at a moment.
+
+    arrival --- heard before? ------------------------------------> DUPLICATE: nothing changes
+       |
+       +------- buffered, or older than the newest applied? ------> LATE: contact, identity; the rest is the ledger's
+       |
+       +------- otherwise ----------------------------------------> LIVE: contact, identity, power, presence, ...
+
+A message's time is the controller's own stamp where that is within the tolerance of the time of receipt, else the time
+of receipt; buffered messages go by their stamp, corrected by the skew that the controller was last seen to have.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from twin.decisions import Verdict
+from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
+from twin.identity import is_seen, remember
+from twin.physics import occupancy_after, power_after
+from twin.policy import Policy
+from twin.state import FOREVER_MS, Link, LinkState, OrderKey, Physics, Reported, Twin
+
+HISTORY_MS = 400 * 24 * 3_600_000
+"""Buffered messages older than this are not believed: no controller keeps so much."""
+
+
+def event_time(twin: Twin, arrival: Arrival, policy: Policy) -> int:
+    """When what the message tells of took place, in ms since the epoch."""
+    message = arrival.message
+    if isinstance(message, Death):
+        return arrival.received_ms
+    if is_history(message):
+        return message.ts - twin.skew_ms
+    return message.ts if abs(message.ts - arrival.received_ms) <= policy.clock_tolerance_ms else arrival.received_ms
+
+
+def is_history(message: Message) -> bool:
+    """Was the message kept back by the controller during an outage?"""
+    return isinstance(message, Reading | Card) and message.hist
+
+
+def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, Twin]:
+    """What the message is to this twin, the event's time, and the twin after it (its book is the ledger's business)."""
+    message, at_ms = arrival.message, event_time(twin, arrival, policy)
+    if isinstance(message, Death):
+        return Verdict.LIVE, at_ms, _die(twin, message, arrival.received_ms, policy)
+    if is_seen(twin.seen, message.boot, message.seq):
+        return Verdict.DUPLICATE, at_ms, twin
+    if is_history(message) and not -HISTORY_MS < at_ms - arrival.received_ms <= policy.clock_tolerance_ms:
+        return Verdict.UNBELIEVABLE, at_ms, twin
+    link = _hear(twin.link, arrival.received_ms, policy)
+    seen = remember(twin.seen, message.boot, message.seq)
+    key = (at_ms, message.boot, message.seq)
+    if is_history(message) or key < twin.physics.newest:
+        return Verdict.LATE, at_ms, Twin(link, twin.boot, twin.skew_ms, seen, twin.physics, twin.book)
+    physics = observe(twin.physics, message, key, policy)
+    return Verdict.LIVE, at_ms, Twin(link, message.boot, _skew(message, arrival, policy), seen, physics, twin.book)
+
+
+def _skew(message: Reading | Birth | Card | Ack, arrival: Arrival, policy: Policy) -> int:
+    skew_ms = message.ts - arrival.received_ms
+    return skew_ms if abs(skew_ms) > policy.clock_tolerance_ms else 0
+
+
+def _die(twin: Twin, message: Death, received_ms: int, policy: Policy) -> Twin:
+    if (
+        twin.link is None
+        or message.boot != twin.boot
+        or link_at(twin.link, received_ms, policy)[0] is LinkState.OFFLINE
+    ):
+        return twin
+    return msgspec.structs.replace(twin, link=Link(twin.link.online_since_ms, twin.link.heard_ms, received_ms))
+
+
+def _hear(link: Link | None, received_ms: int, policy: Policy) -> Link:
+    unbroken = link is not None and link.dead_since_ms is None and received_ms <= link.heard_ms + policy.stale_after_ms
+    return Link(link.online_since_ms if link is not None and unbroken else received_ms, received_ms)
+
+
+def observe(physics: Physics, message: Reading | Birth | Card | Ack, key: OrderKey, policy: Policy) -> Physics:
+    """What is known of the instrument after a message that is newer than all before it."""
+    at_ms = key[0]
+    match message:
+        case Reading():
+            door = None if message.door is None else message.door == "open"
+            occupancy = physics.occupancy
+            if message.occupied is not None:
+                occupancy = occupancy_after(occupancy, message.occupied, at_ms, policy)
+            return Physics(
+                key,
+                power_after(physics.power, message.power_w, at_ms, policy),
+                occupancy,
+                _report(physics.relay, message.relay, at_ms),
+                _report(physics.door_open, door, at_ms),
+            )
+        case Birth() | Ack():
+            relay = _report(physics.relay, message.relay, at_ms)
+            return Physics(key, physics.power, physics.occupancy, relay, physics.door_open)
+        case Card():
+            return msgspec.structs.replace(physics, newest=key)
+        case _:
+            assert_never(message)
+
+
+def _report(before: Reported | None, on: bool | None, at_ms: int) -> Reported | None:  # noqa: FBT001
+    if on is None or (before is not None and before.on == on):
+        return before
+    return Reported(on, at_ms)
+
+
+def link_at(link: Link | None, now_ms: int, policy: Policy) -> tuple[LinkState, int | None]:
+    """The link at a moment by the service's clock, and since when."""
+    if link is None:
+        return LinkState.NEVER, None
+    if link.dead_since_ms is not None:
+        return LinkState.OFFLINE, link.dead_since_ms
+    if now_ms >= link.heard_ms + policy.offline_after_ms:
+        return LinkState.OFFLINE, link.heard_ms + policy.offline_after_ms
+    if now_ms >= link.heard_ms + policy.stale_after_ms:
+        return LinkState.STALE, link.heard_ms + policy.stale_after_ms
+    return LinkState.ONLINE, link.online_since_ms
+
+
+def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
+    """When the twin may next look different, or its ledger go on, though nobody says anything."""
+    dues = [twin.book.due_ms, *_link_dues(twin.link, policy)]
+    if twin.physics.power is not None:
+        power = twin.physics.power
+        dues += (power.active_end_ms + policy.power_hold_ms, power.on_end_ms + policy.power_hold_ms)
+    if twin.physics.occupancy is not None:
+        dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
+    return min((due for due in dues if due > now_ms), default=FOREVER_MS)
+
+
+def _link_dues(link: Link | None, policy: Policy) -> tuple[int, ...]:
+    if link is None or link.dead_since_ms is not None:
+        return ()
+    return link.heard_ms + policy.stale_after_ms, link.heard_ms + policy.offline_after_ms

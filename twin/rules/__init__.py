@@ -1,0 +1,1 @@
+"""The rules, one module a question. Pure: state and time in, consequences out."""

@@ -1,0 +1,126 @@
+"""What the outside sees of a twin: the names and shapes of the wire contract (docs/wire.md).
+
+Times are RFC 3339 with offset. Nothing personal stands in a view.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from twin.instrument import link_at
+from twin.physics import confirmed_at, occupancy_at, power_class_at
+from twin.policy import Policy
+from twin.rules.ledger import category_at
+from twin.state import Book, Category, LinkState, OccupancyState, Power, PowerClass, Reported, Twin
+
+ClassName: TypeAlias = Literal["off", "standby", "active"]
+_CLASS: dict[PowerClass, ClassName] = {
+    PowerClass.OFF: "off",
+    PowerClass.STANDBY: "standby",
+    PowerClass.ACTIVE: "active",
+}
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class PowerView(msgspec.Struct, frozen=True, rename={"power_class": "class"}):
+    """Power in W as last read, its raw class, and the class with hold, since when."""
+
+    watts: float | None
+    power_class: ClassName | None
+    raw: ClassName | None
+    since: str | None
+
+
+class RelayView(msgspec.Struct, frozen=True):
+    """What the relay should be (None: nothing was ever asked of it) and what it is reported to be."""
+
+    desired: Literal["on", "off"] | None
+    reported: Literal["on", "off", "unknown"]
+
+
+class TwinView(msgspec.Struct, frozen=True):
+    """The public state of one twin."""
+
+    instrument: str
+    controller: str
+    state: Category
+    """The ledger's category now: what a tile shows by colour and sign."""
+    since: str
+    """Since when `state`."""
+    link: LinkState
+    link_since: str | None
+    seen: str | None
+    """When the controller was last heard."""
+    stale: bool
+    """The values are the last known ones: the controller is not online."""
+    power: PowerView
+    relay: RelayView
+    occupancy: OccupancyState
+    occupancy_since: str | None
+    door: Literal["open", "closed", "unknown"]
+    intrusion: Literal["no", "confirmed"]
+    session: None
+    booking: None
+    alerts: tuple[str, ...]
+    rev: int
+    """Counts up with every change of any twin; the same number never names two states."""
+
+
+def rfc3339(time_ms: int) -> str:
+    """A moment as text, in UTC with milliseconds."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else rfc3339(time_ms)
+
+
+def view_of(instrument: str, controller: str, twin: Twin, now_ms: int, policy: Policy, rev: int) -> TwinView:
+    """The view of a twin at a moment."""
+    physics = twin.physics
+    link, link_since_ms = link_at(twin.link, now_ms, policy)
+    occupancy, occupancy_since_ms = occupancy_at(physics.occupancy, max(now_ms, physics.newest[0]), policy)
+    state, since_ms = _booked(twin.book, now_ms, policy)
+    intrusion = physics.power is not None and confirmed_at(physics.power, max(now_ms, physics.newest[0]), policy)
+    return TwinView(
+        instrument=instrument,
+        controller=controller,
+        state=state,
+        since=rfc3339(since_ms),
+        link=link,
+        link_since=_time(link_since_ms),
+        seen=None if twin.link is None else rfc3339(twin.link.heard_ms),
+        stale=link is not LinkState.ONLINE,
+        power=_power(physics.power, now_ms, policy),
+        relay=RelayView(None, _word(physics.relay, "on", "off")),
+        occupancy=occupancy,
+        occupancy_since=_time(occupancy_since_ms),
+        door=_word(physics.door_open, "open", "closed"),
+        intrusion="confirmed" if intrusion else "no",
+        session=None,
+        booking=None,
+        alerts=(),
+        rev=rev,
+    )
+
+
+def _booked(book: Book, now_ms: int, policy: Policy) -> tuple[Category, int]:
+    at_ms = max(now_ms, book.physics.newest[0])
+    category = category_at(book.physics, book.coverage, at_ms, policy)
+    last = book.spans[-1]
+    return category, last.start_ms if last.category is category else at_ms
+
+
+def _power(power: Power | None, now_ms: int, policy: Policy) -> PowerView:
+    if power is None:
+        return PowerView(None, None, None, None)
+    power_class, since_ms = power_class_at(power, max(now_ms, power.at_ms), policy)
+    return PowerView(power.watts, _CLASS[power_class], _CLASS[power.raw], rfc3339(since_ms))
+
+
+def _word(reported: Reported | None, on: _A, off: _B) -> _A | _B | Literal["unknown"]:
+    if reported is None:
+        return "unknown"
+    return on if reported.on else off
