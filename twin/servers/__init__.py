@@ -9,9 +9,9 @@ from twin.servers.accounts import (
 )
 from twin.servers.errors import ServersError
 from twin.servers.homes import claim_home
-from twin.servers.mosquitto import Mosquitto
+from twin.servers.mosquitto import Mosquitto, private_mosquitto
 from twin.servers.packages import Progress
-from twin.servers.postgres import Postgres
+from twin.servers.postgres import Postgres, private_postgres
 from twin.servers.private import Servers, private_servers
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "claim_home",
     "controller_account",
     "hash_password",
+    "private_mosquitto",
+    "private_postgres",
     "private_servers",
     "service_account",
     "speaker_account",

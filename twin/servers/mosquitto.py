@@ -7,9 +7,10 @@ from pathlib import Path
 
 from twin.servers.accounts import Account, acl_file, password_file
 from twin.servers.homes import check_reachable, make_folder, server_user, write_secret
+from twin.servers.packages import Progress, quiet
 from twin.servers.ports import LOOPBACK, on_free_port
 from twin.servers.process import Launch, ServerProcess, end_orphan, start, until
-from twin.servers.programs import Program
+from twin.servers.programs import Program, mosquitto_program
 
 _STOP_TIMEOUT_S = 30.0
 _RELOAD_TIMEOUT_S = 10.0
@@ -118,9 +119,13 @@ class Mosquitto:
 
 
 @asynccontextmanager
-async def private_mosquitto(program: Program, home: Path, accounts: Iterable[Account] = ()) -> AsyncIterator[Mosquitto]:
+async def private_mosquitto(
+    home: Path, accounts: Iterable[Account] = (), *, cache: Path, progress: Progress = quiet
+) -> AsyncIterator[Mosquitto]:
     """A running broker; stopped in order at the end."""
+    program = await mosquitto_program(cache, progress)
     mosquitto = Mosquitto(program, home, accounts)
+    progress("Starting Mosquitto", None)
     try:
         await mosquitto.start()
         yield mosquitto

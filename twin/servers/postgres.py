@@ -10,9 +10,10 @@ from pathlib import Path
 import asyncpg
 
 from twin.servers.homes import check_reachable, make_folder, server_user, write_secret
+from twin.servers.packages import Progress, quiet
 from twin.servers.ports import LOOPBACK, on_free_port
 from twin.servers.process import Launch, ServerProcess, end_orphan, run, start
-from twin.servers.programs import Program
+from twin.servers.programs import Program, postgres_programs
 
 DATABASE = "twin"
 _USER = "twin"
@@ -149,9 +150,13 @@ class Postgres:
 
 
 @asynccontextmanager
-async def private_postgres(program: Program, home: Path, settings: Mapping[str, str]) -> AsyncIterator[Postgres]:
+async def private_postgres(
+    home: Path, *, settings: Mapping[str, str] | None = None, cache: Path, progress: Progress = quiet
+) -> AsyncIterator[Postgres]:
     """A running server with the twin's database; stopped in order at the end."""
-    postgres = Postgres(program, home, settings)
+    program = await postgres_programs(cache, progress)
+    postgres = Postgres(program, home, settings or {})
+    progress("Starting TimescaleDB", None)
     try:
         await postgres.start()
         await postgres.create_database(DATABASE)

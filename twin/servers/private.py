@@ -10,7 +10,6 @@ from twin.servers.homes import cache_folder
 from twin.servers.mosquitto import Mosquitto, private_mosquitto
 from twin.servers.packages import Progress, quiet
 from twin.servers.postgres import Postgres, private_postgres
-from twin.servers.programs import mosquitto_program, postgres_programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,9 @@ async def private_servers(
     async with AsyncExitStack() as stack:
         postgres = broker = None
         if database_url is None:
-            program = await postgres_programs(cache, progress)
-            progress("Starting TimescaleDB", None)
-            postgres = await stack.enter_async_context(private_postgres(program, home, settings or {}))
+            running = private_postgres(home, settings=settings, cache=cache, progress=progress)
+            postgres = await stack.enter_async_context(running)
             database_url = postgres.url
         if own_broker:
-            program = await mosquitto_program(cache, progress)
-            progress("Starting Mosquitto", None)
-            broker = await stack.enter_async_context(private_mosquitto(program, home, accounts))
+            broker = await stack.enter_async_context(private_mosquitto(home, accounts, cache=cache, progress=progress))
         yield Servers(database_url, postgres, broker)

@@ -1,0 +1,52 @@
+"""Real servers for tests: one TimescaleDB per test process with a fresh database per test, one Mosquitto per test."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import BrokerInTest
+from twin.servers import Postgres, private_mosquitto, private_postgres
+from twin.servers.homes import cache_folder
+
+# No background workers of TimescaleDB: they would hold on to databases that a test wants to drop.
+_SETTINGS = {"timescaledb.max_background_workers": "0", "shared_buffers": "64MB", "max_wal_size": "512MB"}
+
+
+def _home() -> Iterator[Path]:
+    # Not pytest's own folder: the servers of a root user run as somebody else, who cannot get there.
+    home = Path(tempfile.mkdtemp(prefix="users-twin-test-"))
+    home.chmod(0o711)
+    yield home
+    shutil.rmtree(home)
+
+
+servers_home = pytest.fixture(_home, name="servers_home")
+session_home = pytest.fixture(_home, scope="session", name="session_home")
+
+
+@pytest.fixture(scope="session")
+async def postgres(session_home: Path) -> AsyncIterator[Postgres]:
+    """The TimescaleDB of this test process. A test that stops or kills it starts it again."""
+    async with private_postgres(session_home, settings=_SETTINGS, cache=cache_folder()) as server:
+        yield server
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """The address of an empty database with TimescaleDB, for this test alone."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield await postgres.create_database(name)
+    await postgres.drop_database(name)
+
+
+@pytest.fixture
+async def broker(servers_home: Path) -> AsyncIterator[BrokerInTest]:
+    """A Mosquitto for this test alone."""
+    async with private_mosquitto(servers_home, cache=cache_folder()) as mosquitto:
+        broker = BrokerInTest(mosquitto)
+        await broker.update_accounts()
+        yield broker
