@@ -1,0 +1,218 @@
+"""A native controller as a protocol core: samples, cards and commands in, messages out. No sockets, no clock.
+
+    boot(now) ─► connected(now) ─► take() ─► (published, acknowledged) ─► delivered() ─► take() ...
+                     ▲                                                        │
+                     └──────────── the connection is gone: lost() ◄───────────┘
+
+Every message gets its identity when its cause happens, and waits in one bounded queue until the broker has
+acknowledged it. So an outage needs no special path: what has piled up meanwhile is what is sent as `hist`.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+
+import msgspec
+
+from controllers_sim import wire
+from controllers_sim.wire import Ack, Birth, Card, Command, Door, Item, Message, Reading
+
+QUEUE_LIMIT = 7_200
+"""Items kept while cut off: two hours at one a second. When full, the oldest item is given up and counted."""
+REMEMBERED_COMMANDS = 64
+MS_PER_H = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a controller is made of. `relay` is its state as delivered, None where it has no relay."""
+
+    id: str
+    model: str = "UT-1"
+    fw: str = "1.4.2"
+    relay: bool | None = True
+    caps: tuple[str, ...] = ("power", "relay", "card", "presence", "door")
+
+
+class Controller:
+    """One controller. Times are ms since the epoch, UTC, true time; `skew_ms` is how far its own clock is ahead."""
+
+    def __init__(self, hardware: Hardware, rng: Random, *, limit: int = QUEUE_LIMIT) -> None:
+        self.hardware = hardware
+        self.skew_ms = 0
+        self.relay = hardware.relay
+        self.powered_since_ms = 0
+        self.online = False
+        self.reboot_asked = False
+        self.given_up = 0
+        self.unreadable = 0
+        self._rng = rng
+        self._limit = limit
+        self._boot = ""
+        self._seq = 0
+        self._energy_wh = 0.0
+        self._measured: tuple[int, float] | None = None
+        self._answers: dict[str, Ack] = {}
+        self._queue: deque[Item] = deque()
+        self._in_flight: tuple[Item, ...] = ()
+
+    @property
+    def boot_id(self) -> str:
+        """What tells this start of the controller from every other."""
+        return self._boot
+
+    @property
+    def waiting(self) -> int:
+        """How many items the broker has not acknowledged yet."""
+        return len(self._queue) + len(self._in_flight)
+
+    def boot(self, now_ms: int) -> None:
+        """Start, or start again: a new boot id, `seq` from 0. The relay latches; meter and queue are in flash."""
+        self.lost()
+        # An old birth after the new one would look like yet another start.
+        self._queue = deque(item for item in self._queue if not isinstance(item, Birth))
+        self._boot = f"{now_ms:x}-{self._rng.getrandbits(24):06x}"
+        self._seq = 0
+        self.reboot_asked = False
+        self._measured = None
+        self._answers.clear()
+
+    def will(self) -> Message:
+        """Give what the broker shall say when the connection breaks."""
+        return Message(self._topic("death"), wire.encode(wire.Death(self._boot)))
+
+    def connected(self, now_ms: int) -> None:
+        """Take up a new connection: a birth goes first, and what had to wait for it is history."""
+        hardware = self.hardware
+        birth = Birth(
+            self._boot, self._next_seq(), self._ts(now_ms), hardware.fw, hardware.model, self.relay, hardware.caps
+        )
+        self._queue = deque((birth, *map(_as_history, self._queue)))
+        self.online = True
+
+    def lost(self) -> None:
+        """Note that the connection is gone: what was in flight will be sent again, with the same identity."""
+        self._queue.extendleft(reversed(self._in_flight))
+        self._in_flight = ()
+        self.online = False
+
+    def read(self, now_ms: int, power_w: float, *, occupied: bool | None = None, door: Door | None = None) -> None:
+        """Measure: power in W, whether somebody is there, the door. An open relay lets nothing through."""
+        power_w = power_w if self.relay is not False else 0.0
+        self._meter(now_ms, power_w)
+        identity = (self._boot, self._next_seq(), self._ts(now_ms))
+        energy_wh = round(self._energy_wh, 3)
+        self._enqueue(Reading(*identity, round(power_w, 1), energy_wh, self.relay, occupied, door))
+
+    def tap(self, now_ms: int, card: str) -> None:
+        """Hold a card to the reader. Cut off, and holding no grants, the controller refuses it by itself."""
+        granted = None if self.online else False
+        self._enqueue(Card(self._boot, self._next_seq(), self._ts(now_ms), card, "tap", granted))
+
+    def command(self, now_ms: int, payload: bytes) -> None:
+        """Obey a command and answer it. One that comes twice is answered twice and done once."""
+        command = wire.decode_command(payload)
+        if command is None:
+            self.unreadable += 1
+            return
+        known = self._answers.get(command.id)
+        error = known.error if known else self._obey(now_ms, command)
+        answer = Ack(self._boot, self._next_seq(), self._ts(now_ms), command.id, error is None, self.relay, error)
+        self._remember(answer)
+        self._enqueue(answer)
+
+    def take(self) -> Message | None:
+        """Give the next message to publish, None when there is nothing; `delivered` or `lost` must follow."""
+        if not self._queue or self._in_flight:
+            return None
+        first = self._queue.popleft()
+        if isinstance(first, Reading) and first.hist:
+            batch = [first, *self._take_history()]
+            self._in_flight = tuple(batch)
+            return Message(self._topic("reading"), wire.encode(batch))
+        self._in_flight = (first,)
+        return Message(self._topic(_kind(first)), wire.encode(first))
+
+    def delivered(self) -> None:
+        """Note that the broker has acknowledged the message taken last."""
+        self._in_flight = ()
+
+    def _obey(self, now_ms: int, command: Command) -> str | None:
+        if command.expires < self._ts(now_ms):
+            return "expired"
+        match command.do:
+            case "relay":
+                return self._switch(now_ms, relay=command.relay)
+            case "say":
+                return None if command.text else "nothing to say"
+            case "reboot":
+                self.reboot_asked = True
+                return None
+            case unknown:
+                return f"unknown command {unknown[:40]}"
+
+    def _switch(self, now_ms: int, *, relay: bool | None) -> str | None:
+        if self.hardware.relay is None:
+            return "no relay"
+        if relay is None:
+            return "relay: true or false is missing"
+        if relay and not self.relay:
+            self.powered_since_ms = now_ms
+        self.relay = relay
+        return None
+
+    def _remember(self, answer: Ack) -> None:
+        self._answers[answer.cmd] = answer
+        if len(self._answers) > REMEMBERED_COMMANDS:
+            del self._answers[next(iter(self._answers))]
+
+    def _take_history(self) -> list[Reading]:
+        rest: list[Reading] = []
+        while self._queue and len(rest) < wire.MAX_ARRAY - 1:
+            head = self._queue[0]
+            if not (isinstance(head, Reading) and head.hist):
+                break
+            rest.append(head)
+            self._queue.popleft()
+        return rest
+
+    def _meter(self, now_ms: int, power_w: float) -> None:
+        if self._measured is not None:
+            since_ms, before_w = self._measured
+            self._energy_wh += before_w * max(0, now_ms - since_ms) / MS_PER_H
+        self._measured = (now_ms, power_w)
+
+    def _enqueue(self, item: Item) -> None:
+        if len(self._queue) >= self._limit:
+            self._queue.popleft()
+            self.given_up += 1
+        self._queue.append(item)
+
+    def _next_seq(self) -> int:
+        seq = self._seq
+        self._seq += 1
+        return seq
+
+    def _ts(self, now_ms: int) -> int:
+        return now_ms + self.skew_ms
+
+    def _topic(self, kind: wire.Kind) -> str:
+        return wire.topic(self.hardware.id, kind)
+
+
+def _kind(item: Item) -> wire.Kind:
+    match item:
+        case Birth():
+            return "birth"
+        case Reading():
+            return "reading"
+        case Card():
+            return "card"
+        case Ack():
+            return "ack"
+
+
+def _as_history(item: Item) -> Item:
+    if isinstance(item, Reading | Card):
+        return msgspec.structs.replace(item, hist=True)
+    return item

@@ -1,0 +1,116 @@
+"""Scenarios: who takes part and what happens, from a TOML file, checked before anything starts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from controllers_sim.broker import BrokerTable
+from controllers_sim.durations import duration_ms
+from controllers_sim.errors import SimulatorError
+from controllers_sim.faults import Faults
+from controllers_sim.profiles import PROFILES
+from controllers_sim.wire import CONTROLLER_ID
+
+Demand = Annotated[float, msgspec.Meta(ge=0, le=5)]
+RelayStart = Literal["on", "off", "none"]
+ADVICE = "Every key and an example are in controllers_sim/README.md."
+
+
+class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[controllers]]` table: a profile, or a recorded trace to be replayed at its time of day.
+
+    With a password it connects by an account of its own whose name is its id. `demand` 1 is a usual number of visits.
+    """
+
+    id: Annotated[str, msgspec.Meta(pattern=CONTROLLER_ID)]
+    password: str | None = None
+    profile: str | None = None
+    trace: str | None = None
+    relay: RelayStart = "on"
+    demand: Demand = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.profile is None) == (self.trace is None):
+            raise ValueError(f"{self.id}: give either profile or trace")
+        if self.profile is not None and self.profile not in PROFILES:
+            raise ValueError(f"{self.id}: profile {self.profile!r} is none of {', '.join(PROFILES)}")
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole simulation. `interval` is the time between two readings of a controller, `seed` decides all chance."""
+
+    controllers: tuple[ControllerEntry, ...]
+    seed: int = 1
+    timezone: str = "Asia/Shanghai"
+    interval: str = "1s"
+    broker: BrokerTable | None = None
+    faults: Faults = Faults()
+
+    def __post_init__(self) -> None:
+        zone(self.timezone)
+        duration_ms(self.interval)
+        ids = [entry.id for entry in self.controllers]
+        twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
+        if not ids or twice:
+            raise ValueError(f"controllers: {', '.join(sorted(twice))} twice" if twice else "controllers: none given")
+
+
+def zone(name: str) -> ZoneInfo:
+    """Give a time zone.
+
+    Raises:
+        ValueError: there is none of that name.
+
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"timezone: {name!r} is none; write a name such as Asia/Shanghai") from None
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario; traces are found beside it.
+
+    Raises:
+        SimulatorError: it cannot be read, or a key is unknown, missing or wrong; it names the file and the key.
+
+    """
+    try:
+        scenario = msgspec.toml.decode(path.read_bytes(), type=Scenario)
+    except OSError as error:
+        raise SimulatorError(f"{path}: cannot read the scenario: {error.strerror}.", ADVICE) from None
+    except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
+        raise SimulatorError(f"{path}: {_plain(error)}.", ADVICE) from None
+    entries = tuple(_beside(path, entry) for entry in scenario.controllers)
+    return msgspec.structs.replace(scenario, controllers=entries)
+
+
+def made_up(ids: Sequence[str], seed: int) -> Scenario:
+    """Make a scenario of these controllers: a mix of all profiles, some sought after and some hardly used."""
+    rng = Random(seed)
+    kinds = [name for name, share in _SHARES.items() for _ in range(share)]
+    entries = (ControllerEntry(name, profile=rng.choice(kinds), demand=round(rng.uniform(0.3, 1.8), 2)) for name in ids)
+    return Scenario(tuple(entries), seed=seed)
+
+
+_SHARES = {"sem": 3, "xrd": 3, "furnace": 4, "centrifuge": 3, "hplc": 3, "freezer": 2, "workstation": 2}
+
+
+def _beside(path: Path, entry: ControllerEntry) -> ControllerEntry:
+    if entry.trace is None:
+        return entry
+    trace = path.parent / entry.trace
+    if not trace.is_file():
+        raise SimulatorError(f"{path}: {entry.id}: trace {trace} is not there.", ADVICE)
+    return msgspec.structs.replace(entry, trace=str(trace))
+
+
+def _plain(error: Exception) -> str:
+    """Put a validation error as `problem, at controllers[2].relay`."""
+    problem, _, where = str(error).partition(" - at `")
+    key = where.removesuffix("`").removeprefix("$").removeprefix(".")
+    return f"{problem}, at {key}" if key else problem
