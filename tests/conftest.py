@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import BrokerInTest
-from twin.servers import Postgres, private_mosquitto, private_postgres
+from tests.chromium import find_or_fetch
+from twin.servers import Postgres, ServersError, private_mosquitto, private_postgres
 from twin.servers.homes import cache_folder
 
 # No background workers of TimescaleDB: they would hold on to databases that a test wants to drop.
@@ -50,3 +51,12 @@ async def broker(servers_home: Path) -> AsyncIterator[BrokerInTest]:
         broker = BrokerInTest(mosquitto)
         await broker.update_accounts()
         yield broker
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> Path:
+    """The browser's program, to be started with `tests.chromium.FLAGS`."""
+    try:
+        return await find_or_fetch()
+    except ServersError as error:
+        pytest.skip(f"no Chromium: {error}")
