@@ -48,7 +48,7 @@ async def postgres_programs(cache: Path, progress: Progress) -> Program:
     """The folder with `initdb` and `postgres`, at least version 15 and with TimescaleDB."""
     if installed := _installed_postgres():
         return Program(installed)
-    root = await _private_copy(cache, progress)
+    root = await private_copy(cache, progress)
     return Program(root / "usr/lib/postgresql/17/bin", {"LOCPATH": str(root / "usr/lib/locale")})
 
 
@@ -56,10 +56,11 @@ async def mosquitto_program(cache: Path, progress: Progress) -> Program:
     """The program `mosquitto`, at least version 2."""
     if installed := _installed_mosquitto():
         return Program(installed)
-    return Program(await _private_copy(cache, progress) / "usr/sbin/mosquitto")
+    return Program(await private_copy(cache, progress) / "usr/sbin/mosquitto")
 
 
-async def _private_copy(cache: Path, progress: Progress) -> Path:
+async def private_copy(cache: Path, progress: Progress) -> Path:
+    """The folder with both servers from Debian's packages; what it raises says what to do instead."""
     try:
         return await install(RECIPE, cache, progress)
     except ServersError as error:
