@@ -53,3 +53,5 @@ class Outcome(_Value, frozen=True):
     marks: tuple[Mark, ...] = ()
     refold: str | None = None
     """Controller whose ledger must be computed anew from `at_ms` on, with the stored messages."""
+    base: Book | None = None
+    """From where to compute it anew, if the fleet remembers so far back; else the last mark before `at_ms`."""

@@ -10,21 +10,33 @@ import msgspec
 
 from twin.decisions import Mark, Outcome, Rewrite, Verdict
 from twin.events import Arrival, Death, Event, Tick
-from twin.instrument import apply, next_change
+from twin.instrument import apply, next_change, order_key
 from twin.policy import Policy
 from twin.rules import ledger
-from twin.state import FOREVER_MS, NEW_TWIN, Book, Span, Twin
+from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Span, Twin
+
+TRAIL_EVERY_MS = 60_000
+TRAIL_LENGTH = 3
+"""Messages overtaken by a few minutes are common; with a few books of that time no mark need be read for them."""
 
 
 class _Seat:
-    """One twin in the fleet, the policy that it lives by, and when its timer is set."""
+    """One twin in the fleet, the policy that it lives by, its last books, and when its timer is set."""
 
-    __slots__ = ("policy", "timer_ms", "twin")
+    __slots__ = ("policy", "timer_ms", "trail", "twin")
 
     def __init__(self, twin: Twin, policy: Policy) -> None:
         self.twin = twin
         self.policy = policy
         self.timer_ms = FOREVER_MS
+        self.trail: tuple[Book, ...] = ()
+
+    def leave_trail(self, book: Book) -> None:
+        if not self.trail or book.physics.newest[0] - self.trail[-1].physics.newest[0] >= TRAIL_EVERY_MS:
+            self.trail = (*self.trail, book)[-TRAIL_LENGTH:]
+
+    def trail_before(self, key: OrderKey) -> Book | None:
+        return next((book for book in reversed(self.trail) if book.physics.newest < key), None)
 
 
 class Fleet:
@@ -67,6 +79,7 @@ class Fleet:
     def refold(self, controller: str, base: Book, told: Iterable[tuple[int, Arrival]], now_ms: int) -> Outcome:
         """Compute a ledger anew from a mark and the messages after it, and take the result as the twin's book."""
         seat = self._seats[controller]
+        seat.trail = tuple(book for book in seat.trail if book.physics.newest <= base.physics.newest)
         book, rewrite, marks = ledger.refold(controller, base, told, now_ms, seat.policy)
         self._put(controller, seat, msgspec.structs.replace(seat.twin, book=book), now_ms)
         return Outcome(changed=(controller,), rewrites=(rewrite,), marks=marks)
@@ -84,22 +97,17 @@ class Fleet:
         verdict, at_ms, after = apply(before, arrival, seat.policy)
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
-        message = arrival.message
-        if not isinstance(message, Death) and (at_ms, message.boot, message.seq) < before.book.physics.newest:
+        key = order_key(at_ms, arrival)
+        if not isinstance(arrival.message, Death) and key < before.book.physics.newest:
             self._put(controller, seat, after, arrival.received_ms)
-            return Outcome(verdict, at_ms, (controller,), refold=controller)
+            return Outcome(verdict, at_ms, (controller,), refold=controller, base=seat.trail_before(key))
         shared = before.book.physics is before.physics and after.physics is not before.physics
         physics = after.physics if shared else None
         book, spans = ledger.advance(before.book, arrival, at_ms, seat.policy, physics)
-        self._put(
-            controller,
-            seat,
-            Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book),
-            arrival.received_ms,
-        )
-        marks: tuple[Mark, ...] = ()
-        if at_ms // ledger.MARK_EVERY_MS != before.book.physics.newest[0] // ledger.MARK_EVERY_MS:
-            marks = (Mark(controller, at_ms, book),)
+        twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
+        self._put(controller, seat, twin, arrival.received_ms)
+        seat.leave_trail(book)
+        marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, at_ms) else ()
         return Outcome(verdict, at_ms, (controller,), _rewrites(controller, spans), marks)
 
     def _pass_time(self, tick: Tick) -> Outcome:

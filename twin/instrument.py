@@ -40,6 +40,12 @@ def is_history(message: Message) -> bool:
     return isinstance(message, Reading | Card) and message.hist
 
 
+def order_key(at_ms: int, arrival: Arrival) -> OrderKey:
+    """Where a message stands in time. A death, which has no number, comes before what else the boot said then."""
+    message = arrival.message
+    return at_ms, message.boot, -1 if isinstance(message, Death) else message.seq
+
+
 def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, Twin]:
     """What the message is to this twin, the event's time, and the twin after it (its book is the ledger's business)."""
     message, at_ms = arrival.message, event_time(twin, arrival, policy)

@@ -10,8 +10,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from twin.events import Door
-
 FOREVER_MS = 2**62
 """Later than any time: what is in force has no end yet."""
 

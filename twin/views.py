@@ -77,7 +77,7 @@ def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else rfc3339(time_ms)
 
 
-def view_of(instrument: str, controller: str, twin: Twin, now_ms: int, policy: Policy, rev: int) -> TwinView:
+def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now_ms: int, rev: int) -> TwinView:
     """The view of a twin at a moment."""
     physics = twin.physics
     link, link_since_ms = link_at(twin.link, now_ms, policy)

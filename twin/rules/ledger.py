@@ -16,7 +16,7 @@ from twin.physics import confirmed_at, power_changes, power_class_at
 from twin.policy import Policy
 from twin.state import FOREVER_MS, Book, Category, Coverage, Physics, PowerClass, Span
 
-MARK_EVERY_MS = 6 * 3_600_000
+MARK_EVERY_MS = 2 * 3_600_000
 """How much of the past a late message can make us read again, at most."""
 
 
@@ -63,8 +63,10 @@ def advance(
 def _advance_death(book: Book, message: Death, at_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
     if message.boot != book.boot or book.coverage.dead_since_ms != FOREVER_MS:
         return book, None
-    dead = msgspec.structs.replace(book.coverage, dead_since_ms=at_ms)
-    return settle(msgspec.structs.replace(book, coverage=dead), at_ms, policy)
+    # A clock that is a little ahead may have told of a moment after its own death.
+    dead_ms = max(at_ms, book.physics.newest[0] + 1)
+    dead = msgspec.structs.replace(book.coverage, dead_since_ms=dead_ms)
+    return settle(msgspec.structs.replace(book, coverage=dead), dead_ms, policy)
 
 
 def settle(book: Book, now_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
@@ -80,13 +82,18 @@ def refold(
     """The ledger computed anew: `told` are (event time, message) after `base`, in the order of their time."""
     book, written, marks = base, base.spans, []
     for at_ms, arrival in told:
-        crossed = at_ms // MARK_EVERY_MS != book.physics.newest[0] // MARK_EVERY_MS
+        crossed = crosses_mark(book, at_ms)
         book, spans = advance(book, arrival, at_ms, policy)
         written = overlaid(written, spans)
         if crossed and not isinstance(arrival.message, Death):
             marks.append(Mark(controller, at_ms, book))
     book, spans = settle(book, now_ms, policy)
     return book, Rewrite(controller, overlaid(written, spans)), tuple(marks)
+
+
+def crosses_mark(book: Book, at_ms: int) -> bool:
+    """Is a mark due after a message at `at_ms`?"""
+    return at_ms // MARK_EVERY_MS != book.physics.newest[0] // MARK_EVERY_MS
 
 
 def overlaid(written: tuple[Span, ...], spans: tuple[Span, ...] | None) -> tuple[Span, ...]:

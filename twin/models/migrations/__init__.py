@@ -1,0 +1,1 @@
+"""Numbered migrations, each of which may be run again without harm."""

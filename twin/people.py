@@ -1,0 +1,55 @@
+"""Signing in and out."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import anyio.to_thread
+from pwdlib import PasswordHash
+
+from twin import interface
+from twin.models.people import Person, SignIn
+
+VALID_FOR = timedelta(hours=12)
+
+_HASHER = PasswordHash.recommended()
+
+
+class People:
+    """Who may sign in. Tokens are random, given out once, and stored as digests."""
+
+    def __init__(self) -> None:
+        # Verified for unknown names too, so that the time of an answer does not tell which names exist.
+        self._nobody = _HASHER.hash(secrets.token_hex())
+
+    async def sign_in(self, username: str, password: str) -> str | None:
+        """A new token for right credentials, else None."""
+        person = await Person.get_or_none(username=username)
+        stored = person.password_hash if person else self._nobody
+        right = await anyio.to_thread.run_sync(_HASHER.verify, password, stored)
+        if person is None or not right:
+            return None
+        token = secrets.token_urlsafe(32)
+        await SignIn.filter(expires__lt=datetime.now(UTC)).delete()
+        await SignIn.create(digest=_digest(token), person=person, expires=datetime.now(UTC) + VALID_FOR)
+        return token
+
+    async def person(self, token: str) -> interface.Person | None:
+        """Who a token belongs to, while it is valid."""
+        found = await SignIn.get_or_none(digest=_digest(token), expires__gt=datetime.now(UTC)).select_related("person")
+        if found is None:
+            return None
+        return interface.Person(found.person.username, found.person.role, found.person.name)
+
+    async def sign_out(self, token: str) -> None:
+        """End a token."""
+        await SignIn.filter(digest=_digest(token)).delete()
+
+
+def password_hash(password: str) -> str:
+    """A password as it is stored."""
+    return _HASHER.hash(password)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

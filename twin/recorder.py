@@ -1,0 +1,160 @@
+"""The one way data flows: inbox -> fleet -> store -> acknowledgement -> feed.
+
+What has been applied to the fleet is stored before anything else is taken up: when the store cannot, the same batch is
+tried until it can, the broker keeps what comes meanwhile, and nobody is shown a state that is not recorded.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+
+from twin.decisions import Outcome, Verdict
+from twin.events import Arrival, Tick
+from twin.fleet import Fleet
+from twin.metrics import Metrics
+from twin.state import Book
+from twin.store import Batch, Ids, Store
+from twin.store.commit import AnotherWriterError
+from twin.store.rows import to_time
+from twin.stream.backoff import Backoff
+from twin.stream.inbox import Inbox
+from twin.stream.native import Malformed, Reason, decode
+from twin.stream.reader import Delivery
+from twin.stream.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+MAX_IDLE_S = 1.0
+"""How often time is let pass at the least."""
+
+Clock: TypeAlias = Callable[[], int]
+"""Milliseconds since the epoch."""
+
+
+def system_clock() -> int:
+    """The machine's clock: the only place where the service reads it."""
+    return time.time_ns() // 1_000_000
+
+
+class Recorder:
+    """Works through the inbox; the only one who tells the fleet anything."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        store: Store,
+        inbox: Inbox,
+        *,
+        topics: Topics,
+        ids: Callable[[str], Ids],
+        acknowledge: Callable[[Sequence[Delivery]], None],
+        publish: Callable[[Sequence[str]], None],
+        metrics: Metrics,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._fleet = fleet
+        self._store = store
+        self._inbox = inbox
+        self._topics = topics
+        self._ids = ids
+        self._acknowledge = acknowledge
+        self._publish = publish
+        self._metrics = metrics
+        self._clock = clock
+        self.failing_since_ms: int | None = None
+        self.failure = ""
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            deliveries = await self._inbox.take(self._until_due_s())
+            await self.work(deliveries)
+
+    def _until_due_s(self) -> float:
+        return min(MAX_IDLE_S, max(0.0, (self._fleet.next_due_ms() - self._clock()) / 1000))
+
+    async def work(self, deliveries: Sequence[Delivery]) -> None:
+        """Apply and store these messages and the passing of time, then acknowledge and show what changed."""
+        batch = Batch(secrets.token_hex(8))
+        for delivery in deliveries:
+            self._take_up(delivery, batch)
+        batch.add(self._fleet.handle(Tick(self._clock())))
+        if batch:
+            await self._commit(batch)
+        self._acknowledge(deliveries)
+        self._publish(list(batch.changed))
+
+    def _take_up(self, delivery: Delivery, batch: Batch) -> None:
+        source = self._topics.source(delivery.topic)
+        if source is None:
+            self._quarantine(batch, delivery, Malformed(Reason.UNKNOWN_TOPIC, "no such topic", delivery.payload))
+            return
+        controller, kind = source
+        if controller not in self._fleet:
+            detail = f"{controller} is not registered"
+            self._quarantine(batch, delivery, Malformed(Reason.UNKNOWN_CONTROLLER, detail, delivery.payload))
+            return
+        messages, malformed = decode(kind, delivery.payload)
+        for each in malformed:
+            self._quarantine(batch, delivery, each)
+        for message in messages:
+            arrival = Arrival(controller, delivery.received_ms, message)
+            self._file(arrival, self._fleet.handle(arrival), delivery, batch)
+
+    def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, batch: Batch) -> None:
+        self._metrics.count(outcome.verdict)
+        if outcome.verdict is Verdict.UNBELIEVABLE:
+            detail = f"time {outcome.at_ms} is too far from the time of receipt"
+            self._quarantine(batch, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, delivery.payload))
+        elif outcome.verdict is not Verdict.DUPLICATE:
+            batch.record(arrival, outcome.at_ms, self._ids(arrival.controller).controller_id)
+            batch.add(outcome)
+
+    def _quarantine(self, batch: Batch, delivery: Delivery, malformed: Malformed) -> None:
+        self._metrics.quarantined.labels(malformed.reason.value).inc()
+        log.warning("message.quarantined", topic=delivery.topic, reason=malformed.reason.value, detail=malformed.detail)
+        batch.quarantine.append(
+            (
+                to_time(delivery.received_ms),
+                delivery.topic.replace("\x00", ""),
+                malformed.reason.value,
+                malformed.detail.replace("\x00", ""),
+                malformed.payload,
+            )
+        )
+
+    async def _commit(self, batch: Batch) -> None:
+        backoff = Backoff()
+        while True:
+            started = time.perf_counter()
+            try:
+                await self._store.commit(batch, self._ids, self._fleet.twin, self._refold)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, AnotherWriterError, OSError, TimeoutError) as error:
+                self._note_failure(error, len(batch.readings))
+                await backoff.wait()
+            else:
+                self._note_success(time.perf_counter() - started)
+                self._metrics.refolds.inc(len(batch.refolds))
+                return
+
+    def _refold(self, controller: str, base: Book, told: Sequence[tuple[int, Arrival]]) -> Outcome:
+        return self._fleet.refold(controller, base, told, self._clock())
+
+    def _note_failure(self, error: Exception, readings: int) -> None:
+        self._metrics.commit_failures.inc()
+        self._metrics.database_up.set(0)
+        self.failure = f"{type(error).__name__}: {error}"
+        if self.failing_since_ms is None:
+            self.failing_since_ms = self._clock()
+        log.error("store.failed", error=self.failure, readings=readings, waiting=len(self._inbox))
+
+    def _note_success(self, seconds: float) -> None:
+        self._metrics.commits.observe(seconds)
+        self._metrics.database_up.set(1)
+        if self.failing_since_ms is not None:
+            log.info("store.recovered", after_s=(self._clock() - self.failing_since_ms) / 1000)
+            self.failing_since_ms, self.failure = None, ""

@@ -1,0 +1,226 @@
+"""The service: the only place where all parts of the twin are wired together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+import structlog
+from tortoise import Tortoise
+
+from twin import interface
+from twin.feed import Feed
+from twin.fleet import Fleet
+from twin.metrics import Metrics
+from twin.people import People
+from twin.recorder import Clock, Recorder, system_clock
+from twin.registry import Registry, load_registry
+from twin.settings import Settings, SettingsError
+from twin.store import Ids, Store
+from twin.store.history import History
+from twin.store.migrate import migrate, tortoise_config
+from twin.store.restore import read_checkpoints
+from twin.stream.broker import parse_broker
+from twin.stream.inbox import Inbox
+from twin.stream.reader import Reader
+from twin.stream.topics import Topics
+from twin.stream.writer import StateWriter
+from twin.views import TwinView
+
+log = structlog.get_logger(__name__)
+
+
+class TwinService:
+    """A running service. See `twin.interface.Service` for what each question means."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, registry: Registry, clock: Clock) -> None:
+        assert settings.database_url is not None  # noqa: S101 - open_service has seen to it
+        assert settings.mqtt_url is not None  # noqa: S101
+        self.timezone = ZoneInfo(settings.timezone)
+        self.now_ms = clock
+        self._registry = registry
+        self._metrics = Metrics()
+        self._fleet = Fleet()
+        self._feed = Feed(self._fleet, registry, clock)
+        self._history = History(pool, self.timezone)
+        self._people = People()
+        self._store = Store(settings.database_url)
+        self._inbox = Inbox()
+        self._broker_up = False
+        self.ready = False
+        topics, broker = Topics(settings.topic_prefix), parse_broker(settings.mqtt_url)
+        site = settings.topic_prefix.replace("/", "-")
+        self._topics = topics
+        self._reader = Reader(broker, f"twin-reader-{site}", topics, self._note_broker)
+        self._writer = StateWriter(broker, f"twin-writer-{site}", self._public)
+        self._recorder = Recorder(
+            self._fleet,
+            self._store,
+            self._inbox,
+            topics=topics,
+            ids=self._ids,
+            acknowledge=self._reader.acknowledge,
+            publish=self._show,
+            metrics=self._metrics,
+            clock=clock,
+        )
+        self._recent: tuple[int, int, dict[str, tuple[float | None, ...]]] = (0, 0, {})
+        self._recent_lock = asyncio.Lock()
+
+    async def restore(self, pool: asyncpg.Pool) -> None:
+        """Take the writer's place and put the fleet where it was."""
+        await self._store.open()
+        checkpoints = await read_checkpoints(pool)
+        for controller, connected in self._registry.connected.items():
+            twin = checkpoints.get(controller)
+            if twin is None:
+                self._fleet.register(controller, connected.policy)
+            else:
+                self._fleet.register(controller, connected.policy, twin)
+        self._show(list(self._fleet))
+        self.ready = True
+        log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints))
+
+    async def run(self) -> None:
+        """Read, record and publish until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(), name="reader")
+                group.create_task(self._recorder.run(), name="recorder")
+                group.create_task(self._writer.run(), name="writer")
+        finally:
+            await self._store.close()
+
+    async def _read(self) -> None:
+        async for deliveries in self._reader.batches():
+            self._inbox.put(deliveries)
+
+    def _ids(self, controller: str) -> Ids:
+        return self._registry.connected[controller].ids
+
+    def _note_broker(self, up: bool) -> None:  # noqa: FBT001
+        if self._broker_up and not up:
+            self._metrics.broker_losses.inc()
+        self._broker_up = up
+        self._metrics.broker_up.set(up)
+
+    def _show(self, controllers: Sequence[str]) -> None:
+        self._writer.mark(self._feed.publish(controllers))
+
+    def _public(self, code: str) -> tuple[str, bytes]:
+        return self._topics.public_twin(code), msgspec.json.encode(self._feed.view(code))
+
+    def platforms(self) -> Sequence[interface.Platform]:
+        return self._registry.platforms
+
+    def instruments(self) -> Sequence[interface.Instrument]:
+        return list(self._registry.instruments.values())
+
+    def instrument(self, code: str) -> interface.Instrument | None:
+        return self._registry.instruments.get(code)
+
+    def views(self) -> Sequence[TwinView]:
+        return self._feed.views()
+
+    def view(self, code: str) -> TwinView | None:
+        return self._feed.view(code)
+
+    def rev(self) -> int:
+        return self._feed.rev
+
+    def listen(self, listener: interface.Listener) -> Callable[[], None]:
+        return self._feed.listen(listener)
+
+    async def ledger(self, code: str, day: date) -> interface.LedgerDay:
+        ids = self._ids(self._registry.controllers[code])
+        return await self._history.ledger(code, ids.instrument_id, day, self.now_ms())
+
+    async def power(self, code: str, start_ms: int, end_ms: int, points: int) -> interface.PowerSeries:
+        ids = self._ids(self._registry.controllers[code])
+        return await self._history.power(ids.controller_id, start_ms, end_ms, points)
+
+    async def recent_power(self, minutes: int) -> dict[str, tuple[float | None, ...]]:
+        end_ms = self.now_ms() // 60_000 * 60_000
+        async with self._recent_lock:  # one query a minute, however many boards open
+            if self._recent[:2] != (end_ms, minutes):
+                by_id = await self._history.recent_power(minutes, end_ms)
+                named = {
+                    each.instrument: by_id[each.ids.controller_id]
+                    for each in self._registry.connected.values()
+                    if each.ids.controller_id in by_id
+                }
+                self._recent = end_ms, minutes, named
+        return self._recent[2]
+
+    async def health(self) -> interface.Health:
+        failing = self._recorder.failing_since_ms
+        lag_s = self._lag_s()
+        database = {"status": "ok" if failing is None else "down", "error": self._recorder.failure or None}
+        broker = {"status": "ok" if self._broker_up else "down"}
+        inbox = {"waiting": len(self._inbox), "lag_s": lag_s}
+        status = "down" if failing is not None or not self.ready else "ok" if self._broker_up else "degraded"
+        return msgspec.convert(
+            {
+                "status": status,
+                "components": {
+                    "database": database,
+                    "broker": broker,
+                    "inbox": inbox,
+                    "twins": {"count": len(self._fleet), "ready": self.ready},
+                },
+            },
+            interface.Health,
+        )
+
+    def _lag_s(self) -> float:
+        oldest_ms = self._inbox.oldest_ms()
+        return 0.0 if oldest_ms is None else max(0.0, (self.now_ms() - oldest_ms) / 1000)
+
+    def metrics(self) -> bytes:
+        self._metrics.waiting.set(len(self._inbox))
+        self._metrics.lag.set(self._lag_s())
+        self._metrics.dropped.set(self._inbox.dropped)
+        self._metrics.set_links(self._feed.links())
+        return self._metrics.text()
+
+    async def sign_in(self, username: str, password: str) -> str | None:
+        return await self._people.sign_in(username, password)
+
+    async def person(self, token: str) -> interface.Person | None:
+        return await self._people.person(token)
+
+    async def sign_out(self, token: str) -> None:
+        await self._people.sign_out(token)
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[TwinService]:
+    """A restored service on the database and the broker of the settings; it runs until the block is left.
+
+    Raises:
+        asyncpg.PostgresError, OSError: the database cannot be used.
+        AnotherWriterError: another service writes to this database.
+
+    """
+    if settings.database_url is None or settings.mqtt_url is None:
+        raise SettingsError("a service needs DATABASE_URL and MQTT_URL")
+    await migrate(settings.database_url)
+    await Tortoise.init(config=tortoise_config(settings.database_url))
+    pool = await asyncpg.create_pool(settings.database_url, min_size=1, max_size=8)
+    try:
+        service = TwinService(settings, pool, await load_registry(), clock)
+        await service.restore(pool)
+        running = asyncio.create_task(service.run(), name="service")
+        try:
+            yield service
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            if not running.cancelled() and (error := running.exception()):
+                raise error
+    finally:
+        await pool.close()
+        await Tortoise.close_connections()

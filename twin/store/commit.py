@@ -1,0 +1,227 @@
+"""One transaction for what was heard and everything that follows from it.
+
+A commit whose answer is lost may have happened or not. So each batch has a name that is written with it: when it is
+tried again and its name is found, it has been stored already. The same connection holds the lock that makes this
+process the only writer.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+import structlog
+
+from twin.decisions import Mark, Outcome, Rewrite
+from twin.events import Arrival, Reading
+from twin.instrument import order_key
+from twin.rules.ledger import overlaid
+from twin.state import NEW_BOOK, Book, Span, Twin
+from twin.store import rows
+from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, VERSION, packed, to_time
+
+log = structlog.get_logger(__name__)
+
+Refold: TypeAlias = Callable[[str, Book, Sequence[tuple[int, Arrival]]], Outcome]
+"""Computes a controller's ledger anew from a book and the messages after it: `Fleet.refold` at a given time."""
+
+_WRITER_LOCK = 0x75736572735F7477
+
+
+class AnotherWriterError(Exception):
+    """Another service already writes to this database."""
+
+
+class Ids(msgspec.Struct, frozen=True):
+    """What a controller and its instrument are called in the database."""
+
+    controller_id: int
+    instrument_id: int
+
+
+class Batch:
+    """What one transaction will hold. Rewrites of one ledger are laid over each other as they come."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.readings: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
+        self.quarantine: list[tuple[Any, ...]] = []
+        self.spans: dict[str, tuple[Span, ...]] = {}
+        self.marks: list[Mark] = []
+        self.changed: dict[str, None] = {}
+        self.refolds: dict[str, tuple[int, Book | None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.readings or self.events or self.quarantine or self.changed)
+
+    def record(self, arrival: Arrival, at_ms: int, controller_id: int) -> None:
+        """Add a message to the log."""
+        message = arrival.message
+        if isinstance(message, Reading):
+            self.readings.append(rows.reading_row(message, controller_id, at_ms, arrival.received_ms))
+        else:
+            self.events.append(rows.event_row(message, controller_id, at_ms, arrival.received_ms))
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the consequences of an event."""
+        for controller in outcome.changed:
+            self.changed[controller] = None
+        for rewrite in outcome.rewrites:
+            self._rewrite(rewrite)
+        self.marks += outcome.marks
+        if outcome.refold is not None:
+            known = self.refolds.get(outcome.refold, (outcome.at_ms, outcome.base))
+            self.refolds[outcome.refold] = min(
+                known, (outcome.at_ms, outcome.base), key=lambda refold: (refold[1] is not None, refold[0])
+            )
+
+    def _rewrite(self, rewrite: Rewrite) -> None:
+        before = self.spans.get(rewrite.controller, ())
+        self.spans[rewrite.controller] = overlaid(before, rewrite.spans)
+
+
+class Store:
+    """The only writer of the log and the books."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._connection: asyncpg.Connection | None = None
+
+    async def open(self) -> asyncpg.Connection:
+        """The connection that holds the writer's lock, made anew where it was lost.
+
+        Raises:
+            AnotherWriterError: another process holds the lock.
+
+        """
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=120)
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _WRITER_LOCK):
+            await connection.close()
+            raise AnotherWriterError("another service writes to this database: stop it, or use another database")
+        self._connection = connection
+        return connection
+
+    async def close(self) -> None:
+        """Give the lock back."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def commit(
+        self, batch: Batch, ids: Callable[[str], Ids], twin: Callable[[str], Twin], refold: Refold
+    ) -> None:
+        """Store a batch, once, however often it is tried. Raises asyncpg.PostgresError or OSError when it cannot."""
+        connection = await self.open()
+        try:
+            async with connection.transaction():
+                if await connection.fetchval("SELECT batch FROM writer WHERE name = 'service'") == batch.name:
+                    return
+                await _copy(connection, batch)
+                for controller in batch.refolds:
+                    await _refold(connection, batch, controller, ids(controller), refold)
+                await _write_books(connection, batch, ids, twin)
+                await connection.execute(
+                    "INSERT INTO writer VALUES ('service', $1) ON CONFLICT (name) DO UPDATE SET batch = $1", batch.name
+                )
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            connection.terminate()
+            self._connection = None
+            raise
+
+
+async def _copy(connection: asyncpg.Connection, batch: Batch) -> None:
+    if batch.readings:
+        await connection.copy_records_to_table("reading", records=batch.readings, columns=READING_COLUMNS)
+    if batch.events:
+        await connection.copy_records_to_table("event", records=batch.events, columns=EVENT_COLUMNS)
+    if batch.quarantine:
+        await connection.copy_records_to_table(
+            "quarantine", records=batch.quarantine, columns=("received", "topic", "reason", "detail", "payload")
+        )
+
+
+async def _refold(connection: asyncpg.Connection, batch: Batch, controller: str, ids: Ids, refold: Refold) -> None:
+    """Let the ledger be computed anew with what has just been copied; marks that it overtakes are dropped."""
+    at_ms, base = batch.refolds[controller]
+    if base is None:
+        base = await _mark_before(connection, ids.controller_id, at_ms)
+    told = await _told_after(connection, ids.controller_id, controller, base)
+    outcome = refold(controller, base, told)
+    await connection.execute(
+        "DELETE FROM mark WHERE controller_id = $1 AND at > $2", ids.controller_id, to_time(base.physics.newest[0])
+    )
+    batch.spans[controller] = outcome.rewrites[0].spans
+    batch.marks = [mark for mark in batch.marks if mark.controller != controller] + list(outcome.marks)
+
+
+async def _mark_before(connection: asyncpg.Connection, controller_id: int, at_ms: int) -> Book:
+    row = await connection.fetchrow(
+        "SELECT version, book FROM mark WHERE controller_id = $1 AND at < $2 ORDER BY at DESC LIMIT 1",
+        controller_id,
+        to_time(at_ms),
+    )
+    return NEW_BOOK if row is None else rows.unpacked_book(row["version"], row["book"])
+
+
+async def _told_after(
+    connection: asyncpg.Connection, controller_id: int, controller: str, base: Book
+) -> list[tuple[int, Arrival]]:
+    since = to_time(base.physics.newest[0])
+    readings = await connection.fetch(
+        "SELECT * FROM reading WHERE controller_id = $1 AND time >= $2", controller_id, since
+    )
+    events = await connection.fetch("SELECT * FROM event WHERE controller_id = $1 AND time >= $2", controller_id, since)
+    told = [rows.reading_of(dict(row), controller) for row in readings] + [
+        rows.event_of(dict(row), controller) for row in events
+    ]
+    keyed = [(order_key(at_ms, arrival), at_ms, arrival) for at_ms, arrival in told]
+    keyed.sort(key=lambda item: item[0])
+    return [(at_ms, arrival) for key, at_ms, arrival in keyed if key > base.physics.newest]
+
+
+async def _write_books(
+    connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids], twin: Callable[[str], Twin]
+) -> None:
+    if batch.changed:
+        await connection.execute(
+            "INSERT INTO checkpoint SELECT id, $1, state FROM unnest($2::int[], $3::bytea[]) AS t (id, state) "
+            "ON CONFLICT (controller_id) DO UPDATE SET version = excluded.version, state = excluded.state",
+            VERSION,
+            [ids(controller).controller_id for controller in batch.changed],
+            [packed(twin(controller)) for controller in batch.changed],
+        )
+    if batch.spans:
+        await _write_segments(connection, {ids(each).instrument_id: spans for each, spans in batch.spans.items()})
+    if batch.marks:
+        await connection.executemany(
+            "INSERT INTO mark VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (controller_id, at) DO UPDATE SET version = excluded.version, book = excluded.book",
+            [(ids(m.controller).controller_id, to_time(m.at_ms), VERSION, packed(m.book)) for m in batch.marks],
+        )
+
+
+async def _write_segments(connection: asyncpg.Connection, spans: dict[int, tuple[Span, ...]]) -> None:
+    """Let each ledger consist of these spans from the start of the first one on."""
+    instruments, starts = list(spans), [to_time(each[0].start_ms) for each in spans.values()]
+    changed = "unnest($1::int[], $2::timestamptz[]) AS t (id, start) WHERE instrument_id = t.id"
+    await connection.execute(
+        f"DELETE FROM segment USING {changed} AND segment.start >= t.start",  # noqa: S608
+        instruments,
+        starts,
+    )
+    await connection.execute(
+        f"UPDATE segment SET until = t.start FROM {changed} "  # noqa: S608
+        "AND segment.start < t.start AND (until IS NULL OR until > t.start)",
+        instruments,
+        starts,
+    )
+    await connection.copy_records_to_table(
+        "segment", records=[row for each, own in spans.items() for row in _segment_rows(each, own)]
+    )
+
+
+def _segment_rows(instrument_id: int, spans: tuple[Span, ...]) -> Iterable[tuple[Any, ...]]:
+    ends = [*(to_time(span.start_ms) for span in spans[1:]), None]
+    return ((instrument_id, to_time(s.start_ms), end, s.category.value) for s, end in zip(spans, ends, strict=True))

@@ -1,0 +1,110 @@
+"""Between values and rows: times, messages, checkpoints."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
+from twin.state import Book, Twin
+
+VERSION: Final = 1
+"""Of the layout of `Twin` and `Book` in checkpoints and marks; counts up when it changes."""
+
+READING_COLUMNS: Final = (
+    "time received controller_id boot seq power_w energy_wh relay occupied door_open hist".split()  # noqa: SIM905
+)
+EVENT_COLUMNS: Final = ("time", "received", "controller_id", "kind", "body")
+
+_ENCODER = msgspec.msgpack.Encoder()
+_TWIN = msgspec.msgpack.Decoder(Twin)
+_BOOK = msgspec.msgpack.Decoder(Book)
+_EVENTS: Mapping[str, type[Birth | Death | Card | Ack]] = {
+    "birth": Birth,
+    "death": Death,
+    "card": Card,
+    "ack": Ack,
+}
+
+
+class IncompatibleVersionError(Exception):
+    """A checkpoint was written by another version of this program."""
+
+
+def to_time(time_ms: int) -> datetime:
+    """A moment as PostgreSQL wants it."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
+
+
+def to_ms(time: datetime) -> int:
+    """A moment as the twin wants it."""
+    return round(time.timestamp() * 1000)
+
+
+def reading_row(reading: Reading, controller_id: int, at_ms: int, received_ms: int) -> tuple[Any, ...]:
+    """A row of `READING_COLUMNS`."""
+    return (
+        to_time(at_ms),
+        to_time(received_ms),
+        controller_id,
+        reading.boot,
+        reading.seq,
+        reading.power_w,
+        reading.energy_wh,
+        reading.relay,
+        reading.occupied,
+        None if reading.door is None else reading.door == "open",
+        reading.hist,
+    )
+
+
+def event_row(message: Message, controller_id: int, at_ms: int, received_ms: int) -> tuple[Any, ...]:
+    """A row of `EVENT_COLUMNS`."""
+    kind = type(message).__name__.lower()
+    return to_time(at_ms), to_time(received_ms), controller_id, kind, msgspec.json.encode(message).decode()
+
+
+def reading_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
+    """The event time and the message that a row of `reading` was made of."""
+    at_ms, door_open = to_ms(row["time"]), row["door_open"]
+    reading = Reading(
+        boot=row["boot"],
+        seq=row["seq"],
+        ts=at_ms,
+        power_w=row["power_w"],
+        energy_wh=row["energy_wh"],
+        relay=row["relay"],
+        occupied=row["occupied"],
+        door=None if door_open is None else "open" if door_open else "closed",
+        hist=row["hist"],
+    )
+    return at_ms, Arrival(controller, to_ms(row["received"]), reading)
+
+
+def event_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
+    """The event time and the message that a row of `event` was made of."""
+    message = msgspec.json.decode(row["body"], type=_EVENTS[row["kind"]])
+    return to_ms(row["time"]), Arrival(controller, to_ms(row["received"]), message)
+
+
+def packed(value: Twin | Book) -> bytes:
+    """A checkpoint or mark as stored."""
+    return _ENCODER.encode(value)
+
+
+def unpacked_twin(version: int, state: bytes) -> Twin:
+    """A checkpoint as a value. Raises IncompatibleVersionError."""
+    _check(version)
+    return _TWIN.decode(state)
+
+
+def unpacked_book(version: int, book: bytes) -> Book:
+    """A mark as a value. Raises IncompatibleVersionError."""
+    _check(version)
+    return _BOOK.decode(book)
+
+
+def _check(version: int) -> None:
+    if version != VERSION:
+        raise IncompatibleVersionError(f"checkpoint of layout {version}; this program reads {VERSION}")

@@ -1,0 +1,1 @@
+"""From broker to events and back: topics, codecs (pure), the MQTT reader and writer."""

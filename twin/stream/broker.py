@@ -1,0 +1,52 @@
+"""Where the broker is and how to talk to it."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+import msgspec
+
+
+class BrokerAddress(msgspec.Struct, frozen=True):
+    """Host, port and account. The password is never part of a message or a representation."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    tls: bool = False
+
+    def __repr__(self) -> str:
+        return f"BrokerAddress({self.host}:{self.port} as {self.username})"
+
+    def client(self, identifier: str | None = None, **options: Any) -> aiomqtt.Client:
+        """A client of this broker, not connected yet."""
+        return aiomqtt.Client(
+            hostname=self.host,
+            port=self.port,
+            username=self.username,
+            password=self.password,
+            identifier=identifier,
+            tls_params=aiomqtt.TLSParameters() if self.tls else None,
+            **options,
+        )
+
+
+def parse_broker(url: str) -> BrokerAddress:
+    """A broker's address from `mqtt://user:password@host:1883` or `mqtts://...:8883`.
+
+    Raises:
+        ValueError: the URL is not of that form. The message does not repeat it: a password may stand in it.
+
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://)")
+    tls = parts.scheme == "mqtts"
+    return BrokerAddress(
+        host=parts.hostname,
+        port=parts.port or (8883 if tls else 1883),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=tls,
+    )

@@ -1,0 +1,60 @@
+"""The one inbox: whatever the service is told waits here until it is worked on.
+
+QoS 1 messages are bounded from outside: the broker holds back what goes beyond its limit of unacknowledged ones. It
+does not hold QoS 0 messages, so beyond `MAX_UNHELD` of them the newest are dropped, and counted.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from twin.stream.reader import Delivery
+
+MAX_MESSAGES = 4_000
+MAX_BYTES = 1_000_000
+"""What is worked on in one go, so that boards and health checks get their turn in between."""
+MAX_UNHELD = 50_000
+
+
+class Inbox:
+    """Deliveries in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Delivery] = deque()
+        self._filled = asyncio.Event()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Add what was received."""
+        for delivery in deliveries:
+            if delivery.qos == 0 and len(self._waiting) >= MAX_UNHELD:
+                self.dropped += 1
+            else:
+                self._waiting.append(delivery)
+        self._filled.set()
+
+    def oldest_ms(self) -> int | None:
+        """When the delivery that has waited longest was received."""
+        return self._waiting[0].received_ms if self._waiting else None
+
+    async def take(self, timeout_s: float) -> list[Delivery]:
+        """What can be worked on in one go; empty when nothing came in time."""
+        if not self._waiting:
+            self._filled.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._filled.wait()
+            except TimeoutError:
+                return []
+        return self._next()
+
+    def _next(self) -> list[Delivery]:
+        taken: list[Delivery] = []
+        size = 0
+        while self._waiting and len(taken) < MAX_MESSAGES and size < MAX_BYTES:
+            taken.append(self._waiting.popleft())
+            size += len(taken[-1].payload)
+        return taken

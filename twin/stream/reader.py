@@ -1,0 +1,126 @@
+"""The MQTT reader: what the broker delivers, in batches, acknowledged only when we say so.
+
+aiomqtt hands messages out one by one with a task each; at thousands a second that alone would fill a core. So the
+reader gives it a queue of its own that hands out everything received since the last look. What is not acknowledged
+stays with the broker and comes again after a reconnect: its limit of messages in flight bounds what waits here.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, cast
+
+import aiomqtt
+import msgspec
+import structlog
+from paho.mqtt.enums import MessageType
+
+from twin.stream.backoff import Backoff
+from twin.stream.broker import BrokerAddress
+from twin.stream.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+LINGER_S = 0.005
+"""After the first message of a batch, how long to wait for company."""
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """One message as the broker delivered it; `connection` tells whether `mid` still means anything."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+    mid: int
+    qos: int
+    connection: int
+
+
+class _Gathering:
+    """A queue for aiomqtt whose `get` hands out all that has gathered."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        del maxsize
+        self._gathered: list[tuple[aiomqtt.Message, float]] = []
+        self._filled = asyncio.Event()
+
+    def put_nowait(self, message: aiomqtt.Message) -> None:
+        self._gathered.append((message, time.time()))
+        self._filled.set()
+
+    async def get(self) -> list[tuple[aiomqtt.Message, float]]:
+        await self._filled.wait()
+        await asyncio.sleep(LINGER_S)
+        gathered, self._gathered = self._gathered, []
+        self._filled.clear()
+        return gathered
+
+    def qsize(self) -> int:
+        return len(self._gathered)
+
+
+class Reader:
+    """Subscribes to everything controllers say, in a session that the broker keeps while we are away."""
+
+    def __init__(self, broker: BrokerAddress, client_id: str, topics: Topics, on_link: Callable[[bool], None]) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._topics = topics
+        self._on_link = on_link
+        self._connection = 0
+        self._client: aiomqtt.Client | None = None
+        self._latest_ms = 0
+
+    async def batches(self) -> AsyncIterator[list[Delivery]]:
+        """Deliveries in the order of their arrival, for ever; reconnects by itself."""
+        backoff = Backoff()
+        while True:
+            try:
+                async for batch in self._connected(backoff):
+                    yield batch
+            except aiomqtt.MqttError as error:
+                log.warning("broker.lost", error=str(error), retry_s=round(backoff.next_s, 1))
+            finally:
+                self._client = None
+                self._on_link(False)
+            await backoff.wait()
+
+    async def _connected(self, backoff: Backoff) -> AsyncIterator[list[Delivery]]:
+        client = self._broker.client(self._client_id, clean_session=False, queue_type=cast("Any", _Gathering))
+        paho = client._client  # noqa: SLF001 - aiomqtt has no other way to acknowledge by hand
+        paho.manual_ack_set(True)
+        async with client:
+            self._connection += 1
+            self._client = client
+            await client.subscribe([(each, 1) for each in self._topics.subscriptions()])
+            backoff.reset()
+            self._on_link(True)
+            log.info("broker.connected", host=self._broker.host, port=self._broker.port)
+            async for gathered in cast("AsyncIterator[list[tuple[aiomqtt.Message, float]]]", client.messages):
+                yield [self._delivery(message, at) for message, at in gathered]
+
+    def _delivery(self, message: aiomqtt.Message, received_s: float) -> Delivery:
+        # Time of receipt never runs backwards, whatever the machine's clock does.
+        self._latest_ms = max(self._latest_ms, int(received_s * 1000))
+        return Delivery(
+            message.topic.value,
+            message.payload,
+            self._latest_ms,
+            message.mid,
+            message.qos,
+            self._connection,
+        )
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Tell the broker that these are ours now. Those of a connection that is gone will come again and be known."""
+        if self._client is None:
+            return
+        mids = [each.mid for each in deliveries if each.qos == 1 and each.connection == self._connection]
+        if mids:
+            _send_acks(self._client, mids)
+
+
+def _send_acks(client: aiomqtt.Client, mids: Sequence[int]) -> None:
+    """Queue all PUBACKs as one packet of bytes: paho's `ack` wakes the loop and calls `send` once a message."""
+    acks = b"".join(b"\x40\x02" + mid.to_bytes(2) for mid in mids)
+    client._client._packet_queue(MessageType.PUBACK, acks, mids[-1], 1)  # noqa: SLF001

@@ -1,0 +1,54 @@
+"""Topic names of the wire contract (docs/wire.md)."""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+CONTROLLER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+RESERVED = "twin"
+"""`{prefix}/twin/...` is where twins are published: no controller may have this name."""
+
+
+class Upward(StrEnum):
+    """What controllers publish."""
+
+    BIRTH = "birth"
+    DEATH = "death"
+    READING = "reading"
+    CARD = "card"
+    ACK = "ack"
+
+
+class Topics(msgspec.Struct, frozen=True):
+    """All topics under one prefix."""
+
+    prefix: str = "users/v1"
+
+    def subscriptions(self) -> tuple[str, ...]:
+        """The filters that together match everything that controllers say."""
+        return tuple(f"{self.prefix}/+/{kind}" for kind in Upward)
+
+    def source(self, topic: str) -> tuple[str, Upward] | None:
+        """Controller and kind of an upward topic; None for any other."""
+        head, _, rest = topic.partition(self.prefix + "/")
+        controller, _, kind = rest.partition("/")
+        if head or kind not in _KINDS or controller == RESERVED or not is_controller_id(controller):
+            return None
+        return controller, _KINDS[kind]
+
+    def command(self, controller: str) -> str:
+        """Where a controller listens for commands."""
+        return f"{self.prefix}/{controller}/command"
+
+    def public_twin(self, instrument: str) -> str:
+        """Where the public state of a twin stands, retained."""
+        return f"{self.prefix}/{RESERVED}/{instrument}"
+
+
+_KINDS = {kind.value: kind for kind in Upward}
+
+
+def is_controller_id(name: str) -> bool:
+    """Whether `name` may be a controller's id."""
+    return name != RESERVED and CONTROLLER_ID.fullmatch(name) is not None

@@ -1,0 +1,54 @@
+"""The MQTT writer: retained states, each at most once a second, sent when the broker is there."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import aiomqtt
+import structlog
+
+from twin.stream.backoff import Backoff
+from twin.stream.broker import BrokerAddress
+
+log = structlog.get_logger(__name__)
+
+ROUND_S = 1.0
+MAX_A_ROUND = 500
+"""What other programs are told must never slow down what the service hears."""
+
+
+class StateWriter:
+    """Publishes what is marked as changed, as it is when its turn comes: a state overtaken by a newer one is not sent.
+
+    `render` gives topic and payload of a name. What waits is bounded by the number of names.
+    """
+
+    def __init__(self, broker: BrokerAddress, client_id: str, render: Callable[[str], tuple[str, bytes]]) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._render = render
+        self._waiting: dict[str, None] = {}
+
+    def mark(self, names: Iterable[str]) -> None:
+        """These have changed."""
+        for name in names:
+            self._waiting[name] = None
+
+    async def run(self) -> None:
+        """Send, for ever; reconnect by itself."""
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._broker.client(self._client_id) as client:
+                    backoff.reset()
+                    await self._send(client)
+            except aiomqtt.MqttError as error:
+                log.warning("broker.writer_lost", error=str(error), retry_s=round(backoff.next_s, 1))
+            await backoff.wait()
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        while True:
+            for name in list(self._waiting)[:MAX_A_ROUND]:
+                topic, payload = self._render(name)
+                await client.publish(topic, payload, retain=True)
+                del self._waiting[name]
+            await asyncio.sleep(ROUND_S)
