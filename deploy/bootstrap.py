@@ -84,7 +84,7 @@ def pip_from_debian(folder: Path) -> dict[str, str]:
         run(["dpkg-deb", "--extract", str(package), str(folder)])
     wheel = next(folder.glob("usr/share/python-wheels/pip-*.whl"))
     environment = {"PYTHONPATH": str(wheel)}
-    if not CERTIFICATES.is_file():
+    if not CERTIFICATES.is_file() and "PIP_CERT" not in os.environ:
         trusted = folder / "trusted.crt"
         trusted.write_bytes(b"".join(file.read_bytes() for file in folder.glob("usr/share/ca-certificates/*/*.crt")))
         environment["PIP_CERT"] = str(trusted)

@@ -28,7 +28,7 @@ class _Lines:
         self._console = console
         self._shown = ""
 
-    def __call__(self, what: str, done: float | None) -> None:
+    def __call__(self, what: str, _done: float | None) -> None:
         if what != self._shown:
             self._console.print(f"{what}...", highlight=False)
         self._shown = what
