@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,13 +83,19 @@ def pip_from_debian(folder: Path) -> dict[str, str]:
     run([*apt, "download", "python3-pip-whl", "ca-certificates"], cwd=folder)
     for package in folder.glob("*.deb"):
         run(["dpkg-deb", "--extract", str(package), str(folder)])
-    wheel = next(folder.glob("usr/share/python-wheels/pip-*.whl"))
-    environment = {"PYTHONPATH": str(wheel)}
-    if not CERTIFICATES.is_file() and "PIP_CERT" not in os.environ:
-        trusted = folder / "trusted.crt"
-        trusted.write_bytes(b"".join(file.read_bytes() for file in folder.glob("usr/share/ca-certificates/*/*.crt")))
-        environment["PIP_CERT"] = str(trusted)
-    return environment
+    unzipped = folder / "pip"
+    with zipfile.ZipFile(next(folder.glob("usr/share/python-wheels/pip-*.whl"))) as wheel:
+        wheel.extractall(unzipped)
+    if not CERTIFICATES.is_file():
+        trust(folder, unzipped / "pip/_vendor/certifi/core.py")
+    return {"PYTHONPATH": str(unzipped)}
+
+
+def trust(folder: Path, certifi: Path) -> None:
+    """Debian's pip looks for the machine's certificates, which this machine lacks: show it those of the package."""
+    trusted = folder / "trusted.crt"
+    trusted.write_bytes(b"".join(file.read_bytes() for file in folder.glob("usr/share/ca-certificates/*/*.crt")))
+    certifi.write_text(certifi.read_text(encoding="utf-8").replace(str(CERTIFICATES), str(trusted)), encoding="utf-8")
 
 
 def works() -> bool:
