@@ -1,0 +1,1 @@
+"""The service's face: the HTTP API, the board's sockets and the pages."""

@@ -1,0 +1,101 @@
+"""The web application over a running service."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.compression import CompressionConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
+
+from twin.interface import Service
+from web.api import auth, operations, places, sockets, twins
+from web.catalogue import query_of
+from web.hub import Hub
+from web.paging import part_of
+from web.people import Door
+from web.problems import answer
+from web.recent import RecentPower
+from web.security import OriginCheck, add_headers
+from web.settings import WebSettings
+
+_API = Router(
+    "/api/v1",
+    route_handlers=[
+        places.list_platforms,
+        places.list_instruments,
+        places.get_instrument,
+        twins.list_twins,
+        twins.get_twin,
+        twins.get_ledger,
+        twins.get_power,
+        twins.get_recent_power,
+        auth.log_in,
+        auth.log_out,
+        auth.get_me,
+    ],
+)
+_PER_REQUEST = {
+    "wanted": Provide(query_of, sync_to_thread=False),
+    "part": Provide(part_of, sync_to_thread=False),
+}
+_OPENAPI = OpenAPIConfig(
+    title="USERS Twin",
+    version="1",
+    description="Live digital twins of shared scientific instruments: catalogue, live state, power and the minute "
+    "ledger. Errors are problem documents (RFC 9457) with a stable `code`. Times are RFC 3339 with offset, power is in "
+    "W. The live board is a WebSocket at `/ws/board?platform=`: first `{rev, snapshot}`, then `{rev, since, changes}`.",
+    path="/schema",
+    use_handler_docstrings=True,
+    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+)
+
+
+def create_app(service: Service, settings: WebSettings | None = None) -> Litestar:
+    """The web of a service. `settings` are the defaults if left out."""
+    settings = settings or WebSettings()
+    hub = Hub(service, settings)
+    shared: dict[str, object] = {
+        "service": service,
+        "settings": settings,
+        "hub": hub,
+        "door": Door(service),
+        "recent_power": RecentPower(service),
+    }
+
+    def check_origin(app: ASGIApp) -> ASGIApp:
+        return OriginCheck(app, settings.origins)
+
+    return Litestar(
+        route_handlers=[_API, operations.get_health, operations.get_metrics, sockets.watch_board],
+        dependencies=_PER_REQUEST | {name: _always(value) for name, value in shared.items()},
+        exception_handlers={Exception: answer},
+        middleware=[check_origin],
+        before_send=[add_headers],
+        lifespan=[_beating(hub)],
+        openapi_config=_OPENAPI,
+        compression_config=CompressionConfig("gzip", minimum_size=1024, gzip_compress_level=5),
+        request_max_body_size=100_000,
+        logging_config=None,
+    )
+
+
+def _always(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _beating(hub: Hub) -> Callable[[Litestar], Any]:
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        beating = asyncio.create_task(hub.run(), name="board-hub")
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    return lifespan

@@ -1,0 +1,122 @@
+"""The board hub: wakes its clients when there is news, and lets each take frames at its own pace."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from twin.interface import Service
+from web.board import Board, Cursor
+from web.scopes import Scope
+from web.settings import WebSettings
+
+LONGEST_FRAME_S = 1.0
+BUSY_SHARE = 0.2
+"""Boards may keep the service busy for this share of the time before frames become rarer."""
+ENCODE_AT_ONCE = 200
+"""Twins encoded before others get their turn: a few milliseconds."""
+
+
+class HubFullError(Exception):
+    """All places at the boards are taken."""
+
+
+class Hub:
+    """Shares one `Board` among all clients. While nobody watches it does not even listen."""
+
+    def __init__(self, service: Service, settings: WebSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._board = Board(service)
+        self._stop_listening: Callable[[], None] | None = None
+        self._news = asyncio.Event()
+        self._beat = asyncio.Event()
+        self._watched: dict[Scope, int] = {}
+        registry = self._registry = CollectorRegistry()
+        self._clients = Gauge("users_twin_board_clients", "Boards being watched", registry=registry)
+        self._frames = Counter("users_twin_board_frames", "Frames handed to boards", registry=registry)
+        self._refused = Counter("users_twin_board_refused", "Boards refused: all places taken", registry=registry)
+        self.let_go = Counter("users_twin_board_let_go", "Boards let go: too slow to read", registry=registry)
+
+    def metrics(self) -> bytes:
+        """Prometheus text about the boards."""
+        return generate_latest(self._registry)
+
+    async def run(self) -> None:
+        """Beat as long as there is news: at once after a quiet time, then never more often than `frame_ms`."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            began_s = time.perf_counter()
+            for scope in tuple(self._watched):
+                await self._encode(scope, self._at_last_beat)
+            self._ring()
+            await asyncio.sleep(0)  # those who waited for the beat have their turn, and count as busy time
+            busy_s = time.perf_counter() - began_s
+            await asyncio.sleep(min(LONGEST_FRAME_S, max(self._settings.frame_ms / 1000, busy_s / BUSY_SHARE)))
+
+    async def frames(self, scope: Scope) -> AsyncGenerator[str]:
+        """Frames for one client, from a snapshot on, as fast as it takes them.
+
+        Raises:
+            HubFullError: as many clients as are allowed are watching already.
+
+        """
+        with self._place(scope):
+            cursor: Cursor | None = None
+            while True:
+                beat = self._beat
+                await self._encode(scope, cursor)
+                text, cursor = self._board.frame(scope, cursor)
+                if text is not None:
+                    self._frames.inc()
+                    yield text
+                await beat.wait()
+
+    @property
+    def _at_last_beat(self) -> Cursor:
+        return Cursor(self._board.beaten_rev, self._board.beaten_rev)
+
+    async def _encode(self, scope: Scope, cursor: Cursor | None) -> None:
+        codes = self._board.unencoded(scope, cursor)
+        for start in range(0, len(codes), ENCODE_AT_ONCE):
+            self._board.encode(codes[start : start + ENCODE_AT_ONCE])
+            await asyncio.sleep(0)
+
+    def _ring(self) -> None:
+        self._board.beat()
+        self._beat.set()
+        self._beat = asyncio.Event()
+
+    def _hear(self, codes: Sequence[str]) -> None:
+        self._board.mark(codes)
+        self._news.set()
+
+    @contextmanager
+    def _place(self, scope: Scope) -> Iterator[None]:
+        self._enter(scope)
+        try:
+            yield
+        finally:
+            self._leave(scope)
+
+    def _enter(self, scope: Scope) -> None:
+        if sum(self._watched.values()) >= self._settings.max_boards:
+            self._refused.inc()
+            raise HubFullError
+        if self._stop_listening is None:
+            self._stop_listening = self._service.listen(self._hear)
+        self._watched[scope] = self._watched.get(scope, 0) + 1
+        self._clients.inc()
+
+    def _leave(self, scope: Scope) -> None:
+        self._clients.dec()
+        self._watched[scope] -= 1
+        if not self._watched[scope]:
+            del self._watched[scope]
+        if not self._watched and self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+            self._board.forget()
