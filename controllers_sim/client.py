@@ -96,6 +96,8 @@ class Link:
             finally:
                 self._note_lost()
             await wait_for(self._around.stop, pause_s)
+            if not self.controller.awake:
+                self.controller.boot(self._around.clock())
 
     async def _session(self) -> None:
         async with AsyncExitStack() as stack:
@@ -150,7 +152,8 @@ class Link:
             case Outage(for_ms):
                 raise _Interrupted(for_ms / 1000)
             case Reboot():
-                self.controller.boot(self._around.clock())
+                self._note_lost()
+                self.controller.halt()
                 raise _Interrupted(REBOOT_S)
 
     async def _listen(self, mqtt: aiomqtt.Client) -> None:

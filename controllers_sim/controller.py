@@ -42,6 +42,7 @@ class Controller:
         self.skew_ms = 0
         self.relay = hardware.relay
         self.powered_since_ms = 0
+        self.awake = False
         self.online = False
         self.reboot_asked = False
         self.given_up = 0
@@ -73,9 +74,15 @@ class Controller:
         self._queue = deque(item for item in self._queue if not isinstance(item, Birth))
         self._boot = f"{now_ms:x}-{self._rng.getrandbits(24):06x}"
         self._seq = 0
+        self.awake = True
         self.reboot_asked = False
         self._measured = None
         self._answers.clear()
+
+    def halt(self) -> None:
+        """Go down: nothing is measured or heard until the next `boot`."""
+        self.lost()
+        self.awake = False
 
     def will(self) -> Message:
         """Give what the broker shall say when the connection breaks."""

@@ -92,8 +92,8 @@ def _visit(rng: Random, profile: Profile, begin_ms: int, end_of_day_ms: int) -> 
     end_ms = min(begin_ms + length_ms, end_of_day_ms - rng.randrange(2, 9) * MIN_MS)
     if end_ms - begin_ms < 3 * MIN_MS:
         return None
-    settle_ms = min(length_ms // 6, rng.randrange(2, 9) * MIN_MS)
-    use_ms, done_ms = begin_ms + settle_ms, max(begin_ms + settle_ms, end_ms - settle_ms // 2)
+    settle_ms = min((end_ms - begin_ms) // 6, rng.randrange(2, 9) * MIN_MS)
+    use_ms, done_ms = begin_ms + settle_ms, end_ms - settle_ms // 2
     away_ms: tuple[int, int] | None = None
     if done_ms - use_ms > 80 * MIN_MS:
         leave_ms = rng.randrange(use_ms + 20 * MIN_MS, done_ms - 40 * MIN_MS)

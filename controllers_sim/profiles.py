@@ -145,7 +145,7 @@ PROFILES: dict[str, Profile] = {
             loads=(
                 Steady(ON, 14),
                 Cycling(ON, 640, 1560, 0.46, inrush_w=2300),
-                Cycling(ON, 310, 1560, 0.40, inrush_w=900, after_s=90),  # second stage
+                Cycling(ON, 310, 1560, 0.40, inrush_w=900),  # second stage
                 Steady(USED, 220, 30),  # warm air has come in
             ),
         ),
@@ -169,9 +169,7 @@ def power_w(profile: Profile, seed: int, t_ms: int, use: Use) -> float:
     used_since_ms = use.used_since_ms
     used_s = None if used_since_ms is None or t_ms < used_since_ms else (t_ms - used_since_ms) / MS
     on_s = (t_ms - use.on_since_ms) / MS
-    total_w = sum(
-        _load_w(load, on_s if load.during is ON else used_s, seed + i) for i, load in enumerate(profile.loads)
-    )
+    total_w = sum(_load_w(load, on_s if load.during is ON else used_s, seed) for load in profile.loads)
     spread = 0.92 + 0.16 * _uniform(seed, 0)
     return _metered(total_w * spread, profile.noise, seed, t_ms)
 

@@ -41,7 +41,7 @@ class Replay:
     async def live(self, speed: float) -> int:
         """Publish each sample when its turn comes, `speed` times as fast as recorded, stamped with the real clock.
 
-        Returns the number of acknowledged messages.
+        Returns the number of readings that the broker has acknowledged.
 
         Raises:
             SimulatorError: the broker cannot be reached or refuses the account.
@@ -55,26 +55,33 @@ class Replay:
         link = Link(controller, self.broker.account, FaultStage(Faults(), rng), rng, around)
         controller.boot(self.clock())
         talking = asyncio.create_task(link.run())
-        await self._play(link, speed)
+        played = await self._play(link, speed)
         self.stop.set()
         link.wake()
         await asyncio.wait({talking}, timeout=STOP_WITHIN_S)
         talking.cancel()
-        return around.tally.acknowledged
+        return played - controller.waiting
 
-    async def _play(self, link: Link, speed: float) -> None:
-        loop = asyncio.get_running_loop()
-        start_s = loop.time()
+    async def _play(self, link: Link, speed: float) -> int:
+        controller, played = link.controller, 0
+        # What is measured before the first connection would be sent as history.
+        await self._hold(lambda: not controller.online)
+        start_s = asyncio.get_running_loop().time()
         shown = self.progress.add_task(self.controller_id, total=len(self.samples))
         for sample, offset_s in zip(self.samples, offsets_s(self.samples), strict=True):
             await self._until(start_s + offset_s / speed)
-            while link.controller.waiting > MAX_WAITING and not self.stop.is_set():
-                await wait_for(self.stop, LOOK_AGAIN_S)
+            await self._hold(lambda: controller.waiting > MAX_WAITING)
             if self.stop.is_set():
-                return
-            link.controller.read(self.clock(), sample.power_w)
+                break
+            controller.read(self.clock(), sample.power_w)
+            played += 1
             link.wake()
             self.progress.advance(shown)
+        return played
+
+    async def _hold(self, held_up: Callable[[], bool]) -> None:
+        while held_up() and not self.stop.is_set():
+            await wait_for(self.stop, LOOK_AGAIN_S)
 
     async def _until(self, due_s: float) -> None:
         rest_s = due_s - asyncio.get_running_loop().time()

@@ -128,7 +128,7 @@ class Station:
         """Let the controller notice what happened in (after, now]."""
         controller = self.link.controller
         seen = self.source.observe(after_ms, now_ms, controller.powered_since_ms)
-        if seen is None:
+        if seen is None or not controller.awake:
             return
         for at_ms, card in seen.cards:
             controller.tap(at_ms, card)
