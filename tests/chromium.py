@@ -13,6 +13,7 @@ from shlex import quote
 from rich.console import Console
 
 from twin.servers import ServersError
+from twin.servers.elf import library_folders
 from twin.servers.homes import cache_folder
 from twin.servers.packages import Progress, Recipe, install, quiet
 from twin.servers.progress import console_progress
@@ -21,6 +22,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # small or closed in containers
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -31,7 +33,6 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _RECIPE = Recipe(
     name="chromium",
     packages=("chromium-headless-shell", "fontconfig-config", "fonts-wqy-microhei"),
-    programs=("usr/lib/chromium",),
     on_machine=True,
 )
 _FONTS = """\
@@ -71,9 +72,11 @@ def _wrapper(root: Path) -> Path:
         fonts = root / "fonts.conf"
         fonts.write_text(_FONTS.format(root=root), encoding="utf-8")
         program = root / "usr/lib/chromium/chromium-headless-shell"
-        lines = ["#!/bin/sh", f"export FONTCONFIG_FILE={quote(str(fonts))}", f'exec {quote(str(program))} "$@"', ""]
+        libraries = ":".join(map(str, library_folders(root)))
+        settings = f"FONTCONFIG_FILE={quote(str(fonts))} LD_LIBRARY_PATH={quote(libraries)}"
+        script = f'#!/bin/sh\nexport {settings}\nexec {quote(str(program))} "$@"\n'
         unfinished = root / f"chromium.{os.getpid()}"
-        unfinished.write_text("\n".join(lines), encoding="utf-8")
+        unfinished.write_text(script, encoding="utf-8")
         unfinished.chmod(0o755)
         unfinished.replace(wrapper)
     return wrapper

@@ -30,7 +30,8 @@ def library_folders(root: Path) -> list[Path]:
     places = [
         folder for lib in ("usr/lib", "lib") for folder in (*sorted((root / lib).glob("*-linux-gnu*")), root / lib)
     ]
-    return [folder for folder in places if folder.is_dir()]
+    nested = [folder for place in places for folder in sorted(place.glob("*/")) if any(folder.glob("lib*.so*"))]
+    return [folder for folder in (*places, *nested) if folder.is_dir()]
 
 
 def executables(folder: Path) -> list[Path]:

@@ -37,12 +37,13 @@ class Recipe:
     """Packages to unpack together.
 
     `suite` None means the machine's own. `assumed` names packages to leave out although others ask for them; with
-    `on_machine`, so is whatever the machine has installed. `programs` are the folders whose programs will run.
+    `on_machine`, so is whatever the machine has installed. The programs in the folders `programs` are made to use the
+    unpacked libraries.
     """
 
     name: str
     packages: tuple[str, ...]
-    programs: tuple[str, ...]
+    programs: tuple[str, ...] = ()
     suite: str | None = None
     assumed: tuple[str, ...] = ()
     on_machine: bool = False
