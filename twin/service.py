@@ -19,6 +19,7 @@ from twin.people import People
 from twin.recorder import Clock, Recorder, system_clock
 from twin.registry import Registry, load_registry
 from twin.settings import Settings, SettingsError
+from twin.state import NEW_TWIN
 from twin.store import Ids, Store
 from twin.store.history import History
 from twin.store.migrate import migrate, tortoise_config
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 class TwinService:
     """A running service. See `twin.interface.Service` for what each question means."""
 
+    finished: asyncio.Task[None]
+    """Ends only when the service is stopped, or with what it cannot go on from."""
+
     def __init__(self, settings: Settings, pool: asyncpg.Pool, registry: Registry, clock: Clock) -> None:
         assert settings.database_url is not None  # noqa: S101 - open_service has seen to it
         assert settings.mqtt_url is not None  # noqa: S101
@@ -50,7 +54,6 @@ class TwinService:
         self._store = Store(settings.database_url)
         self._inbox = Inbox()
         self._broker_up = False
-        self.ready = False
         topics, broker = Topics(settings.topic_prefix), parse_broker(settings.mqtt_url)
         site = settings.topic_prefix.replace("/", "-")
         self._topics = topics
@@ -70,29 +73,29 @@ class TwinService:
         self._recent: tuple[int, int, dict[str, tuple[float | None, ...]]] = (0, 0, {})
         self._recent_lock = asyncio.Lock()
 
-    async def restore(self, pool: asyncpg.Pool) -> None:
-        """Take the writer's place and put the fleet where it was."""
+    async def start(self, pool: asyncpg.Pool) -> None:
+        """Take the writer's place, put the fleet where it was, and only then listen."""
         await self._store.open()
         checkpoints = await read_checkpoints(pool)
         for controller, connected in self._registry.connected.items():
-            twin = checkpoints.get(controller)
-            if twin is None:
-                self._fleet.register(controller, connected.policy)
-            else:
-                self._fleet.register(controller, connected.policy, twin)
+            self._fleet.register(controller, connected.policy, checkpoints.get(controller, NEW_TWIN))
         self._show(list(self._fleet))
-        self.ready = True
         log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints))
+        self.finished = asyncio.create_task(self._run(), name="service")
 
-    async def run(self) -> None:
-        """Read, record and publish until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(), name="reader")
-                group.create_task(self._recorder.run(), name="recorder")
-                group.create_task(self._writer.run(), name="writer")
-        finally:
-            await self._store.close()
+    async def stop(self) -> None:
+        """End in order: what is not acknowledged stays with the broker. Raises what ended the service, if anything."""
+        self.finished.cancel()
+        await asyncio.wait([self.finished])
+        await self._store.close()
+        if not self.finished.cancelled():
+            self.finished.result()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read(), name="reader")
+            group.create_task(self._recorder.run(), name="recorder")
+            group.create_task(self._writer.run(), name="writer")
 
     async def _read(self) -> None:
         async for deliveries in self._reader.batches():
@@ -161,7 +164,7 @@ class TwinService:
         database = {"status": "ok" if failing is None else "down", "error": self._recorder.failure or None}
         broker = {"status": "ok" if self._broker_up else "down"}
         inbox = {"waiting": len(self._inbox), "lag_s": lag_s}
-        status = "down" if failing is not None or not self.ready else "ok" if self._broker_up else "degraded"
+        status = "down" if failing is not None else "ok" if self._broker_up else "degraded"
         return msgspec.convert(
             {
                 "status": status,
@@ -169,7 +172,7 @@ class TwinService:
                     "database": database,
                     "broker": broker,
                     "inbox": inbox,
-                    "twins": {"count": len(self._fleet), "ready": self.ready},
+                    "twins": {"count": len(self._fleet)},
                 },
             },
             interface.Health,
@@ -197,6 +200,17 @@ class TwinService:
 
 
 @asynccontextmanager
+async def open_database(database_url: str) -> AsyncIterator[None]:
+    """The relational tables, brought to the present version. Raises asyncpg.PostgresError or OSError."""
+    await migrate(database_url)
+    await Tortoise.init(config=tortoise_config(database_url))
+    try:
+        yield
+    finally:
+        await Tortoise.close_connections()
+
+
+@asynccontextmanager
 async def open_service(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[TwinService]:
     """A restored service on the database and the broker of the settings; it runs until the block is left.
 
@@ -207,20 +221,13 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
     """
     if settings.database_url is None or settings.mqtt_url is None:
         raise SettingsError("a service needs DATABASE_URL and MQTT_URL")
-    await migrate(settings.database_url)
-    await Tortoise.init(config=tortoise_config(settings.database_url))
-    pool = await asyncpg.create_pool(settings.database_url, min_size=1, max_size=8)
-    try:
+    async with (
+        open_database(settings.database_url),
+        asyncpg.create_pool(settings.database_url, min_size=1, max_size=8) as pool,
+    ):
         service = TwinService(settings, pool, await load_registry(), clock)
-        await service.restore(pool)
-        running = asyncio.create_task(service.run(), name="service")
+        await service.start(pool)
         try:
             yield service
         finally:
-            running.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled() and (error := running.exception()):
-                raise error
-    finally:
-        await pool.close()
-        await Tortoise.close_connections()
+            await service.stop()

@@ -1,0 +1,22 @@
+"""The command line: `twin`."""
+
+import typer
+
+from twin.cli.demo import demo
+from twin.cli.info import info
+from twin.cli.up import up
+
+app = typer.Typer(
+    help="Live digital twins of shared scientific instruments.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(up)
+app.command()(info)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

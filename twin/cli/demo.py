@@ -1,0 +1,159 @@
+"""`twin demo`: a university to look at, with one command."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from twin.cli.hosting import Hosted, hosted, stop_on_signals
+from twin.cli.options import Duration, Host, Port, explained, run, seconds, settings_with
+from twin.demo import people, site
+from twin.demo.people import Secrets
+from twin.demo.simulation import scenario, simulated
+from twin.demo.watch import BoardWatch
+from twin.logs import set_up_logs
+from twin.registration import register_controllers, register_instruments, register_platforms
+from twin.running import Running, announced
+from twin.servers import Account, claim_home, hash_password, speaker_account
+from twin.servers.progress import console_progress
+from twin.settings import Settings
+
+LIVE_WITHIN_S = 60.0
+TRACE_ENDINGS = (".csv", ".csv.gz")
+
+
+def demo(
+    host: Host = None,
+    port: Port = None,
+    ends_after: Duration = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder with recorded power traces (CSV, .gz) to replay."),
+    ] = None,
+) -> None:
+    """Run a demo site: 280 instruments on three levels of platforms, 50 of them connected and streaming live.
+
+    Prints the board's address and the accounts, and runs until Ctrl-C. With `--for` it ends by itself: exit code 0 if
+    the board went live, else 1 and the reason.
+
+    Examples: `twin demo` · `twin demo --for 30s` · `twin demo --traces ../shared/data/power-traces`
+    """
+    console = Console()
+    with explained(Console(stderr=True)):
+        settings = settings_with(http_host=host, http_port=port)
+        set_up_logs(settings.log_format, "warning" if settings.log_level == "info" else settings.log_level)
+        reason = run(_demo(settings, _traces_in(traces), seconds(ends_after), console))
+    if reason is not None:
+        Console(stderr=True).print(f"[bold red]The board did not go live:[/] {reason}", highlight=False)
+        raise typer.Exit(1)
+
+
+def _traces_in(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(TRACE_ENDINGS))
+    if not found:
+        raise typer.BadParameter(f"no .csv or .csv.gz in {folder}", param_hint="--traces")
+    return found[: site.CONNECTED]
+
+
+async def _demo(settings: Settings, traces: Sequence[Path], ends_after_s: float | None, console: Console) -> str | None:
+    """Run the demo; the reason why it did not go live, or None."""
+    started_s = time.monotonic()
+    stop = stop_on_signals()
+    with claim_home("demo") as home:
+        kept = people.load_secrets(home)
+        seeding = _Seeding(home, kept, settings)
+        async with AsyncExitStack() as stack:
+            with console_progress(console) as progress:
+                running = await stack.enter_async_context(hosted(settings, home, progress, seeding))
+                access = _access(running, seeding.kept, own_broker=settings.mqtt_url is None)
+                stack.enter_context(announced(home, access))
+                toml = _scenario(settings, running, seeding.kept, traces)
+                await stack.enter_async_context(simulated(home, toml))
+                progress("Waiting for the instruments to come online", None)
+                watch = BoardWatch(running.http, site.CONNECTED)
+                reason = await _until_live(watch, running, stop, ends_after_s or LIVE_WITHIN_S)
+            if reason is not None:
+                return reason
+            console.print(_welcome(access, time.monotonic() - started_s))
+            sys.stdout.flush()
+            await _until_end(running, stop, ends_after_s, started_s)
+    return None
+
+
+class _Seeding:
+    """Fills the registry: the site, its controllers, its people. Nothing is done twice."""
+
+    def __init__(self, home: Path, kept: Secrets, settings: Settings) -> None:
+        self._home = home
+        self._prefix = settings.topic_prefix
+        self.kept = kept
+
+    async def __call__(self) -> Sequence[Account]:
+        await register_platforms(site.platforms())
+        await register_instruments(site.instruments())
+        fitted = {controller: code for controller, (code, _) in site.connected().items()}
+        passwords = await register_controllers(fitted, self.kept.controllers)
+        if passwords != self.kept.controllers:
+            self.kept = msgspec.structs.replace(self.kept, controllers=passwords)
+            people.save_secrets(self._home, self.kept)
+        await people.register_people(self.kept)
+        return [speaker_account(hash_password(self.kept.speaker), self._prefix)]
+
+
+def _access(running: Hosted, kept: Secrets, *, own_broker: bool) -> Running:
+    open_to_all = running.running()
+    mqtt = open_to_all.mqtt
+    if own_broker:
+        speaker = speaker_account("").username
+        mqtt = msgspec.structs.replace(mqtt, username=speaker, password=kept.speaker)
+    else:
+        mqtt = msgspec.structs.replace(mqtt, username=running.broker.username, password=running.broker.password)
+    return msgspec.structs.replace(open_to_all, mqtt=mqtt, accounts=people.accounts(kept))
+
+
+def _scenario(settings: Settings, running: Hosted, kept: Secrets, traces: Sequence[Path]) -> str:
+    broker = running.broker
+    if settings.mqtt_url is None:
+        broker = msgspec.structs.replace(broker, username=None, password=None)
+    profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
+    return scenario(broker, settings.timezone, profiles, kept.controllers, traces)
+
+
+async def _until_live(watch: BoardWatch, running: Hosted, stop: asyncio.Event, within_s: float) -> str | None:
+    waiting = {asyncio.create_task(watch.run()), asyncio.create_task(running.until_stopped(stop))}
+    done, pending = await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+    return None if watch.live.is_set() or stop.is_set() else watch.reason()
+
+
+async def _until_end(running: Hosted, stop: asyncio.Event, ends_after_s: float | None, started_s: float) -> None:
+    left_s = None if ends_after_s is None else max(0.0, ends_after_s - (time.monotonic() - started_s))
+    try:
+        async with asyncio.timeout(left_s):
+            await running.until_stopped(stop)
+    except TimeoutError:
+        return
+
+
+def _welcome(access: Running, after_s: float) -> Table:
+    table = Table(title=f"The board is live (after {after_s:.0f} s)", show_header=False, title_justify="left", box=None)
+    table.add_row("Board 看板", f"[bold]{access.http}/[/]")
+    table.add_row("Wall screen 大屏", f"{access.http}/?wall=1")
+    table.add_row("API", f"{access.http}/schema/openapi.json")
+    for account in access.accounts:
+        table.add_row("Account 账户", f"{account.username} / {account.password}  ({account.role})")
+    table.add_row("", "Ctrl-C ends it. Other programs join with: twin info --json")
+    return table

@@ -1,0 +1,1 @@
+"""The demo: a believable university with its instruments, simulated live."""

@@ -1,0 +1,52 @@
+"""The demo's secrets: made once, kept in the demo's home, readable by its owner only."""
+
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from twin.registration import register_person
+from twin.running import AccountAccess
+from twin.servers.homes import write_secret
+
+_PEOPLE = (
+    ("admin", "administrator", "管理员 Administrator"),
+    ("manager", "platform_manager", "平台主任 Platform manager"),
+    ("security", "security", "保卫 Security"),
+    ("analyst", "analyst", "分析员 Analyst"),
+    ("student", "user", "学生 Student"),
+)
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Passwords of the demo's controllers, people, and the account that may speak for every controller."""
+
+    speaker: str
+    people: dict[str, str]
+    controllers: dict[str, str] = {}
+
+
+def load_secrets(home: Path) -> Secrets:
+    """The secrets of this home, made at its first use."""
+    path = home / "secrets.json"
+    if path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=Secrets)
+    made = Secrets(secrets.token_urlsafe(12), {name: secrets.token_urlsafe(9) for name, _, _ in _PEOPLE})
+    save_secrets(home, made)
+    return made
+
+
+def save_secrets(home: Path, kept: Secrets) -> None:
+    """Keep the secrets for the next start."""
+    write_secret(home / "secrets.json", msgspec.json.encode(kept).decode())
+
+
+async def register_people(kept: Secrets) -> None:
+    """Give the demo's people their accounts."""
+    for username, role, name in _PEOPLE:
+        await register_person(username, kept.people[username], name, role)
+
+
+def accounts(kept: Secrets) -> tuple[AccountAccess, ...]:
+    """The accounts as they are printed."""
+    return tuple(AccountAccess(username, kept.people[username], role) for username, role, _ in _PEOPLE)

@@ -1,0 +1,78 @@
+"""The demo's controllers: a process of their own, which knows only the wire contract."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from twin.servers.homes import write_secret
+from twin.stream.broker import BrokerAddress
+
+STOP_WITHIN_S = 10
+
+
+def scenario(
+    broker: BrokerAddress,
+    timezone: str,
+    controllers: Mapping[str, str],
+    passwords: Mapping[str, str],
+    traces: Sequence[Path],
+) -> str:
+    """The scenario (TOML) of the demo: profiles by controller, the first ones replaced by recorded traces.
+
+    With an account in `broker` all speak by it; else each by its own.
+    """
+    lines = [f"timezone = {_quoted(timezone)}", 'interval = "1s"', "[broker]", f"host = {_quoted(broker.host)}"]
+    lines.append(f"port = {broker.port}")
+    if broker.username is not None and broker.password is not None:
+        lines += [f"username = {_quoted(broker.username)}", f"password = {_quoted(broker.password)}"]
+    for index, (controller, profile) in enumerate(controllers.items()):
+        lines += ["[[controllers]]", f"id = {_quoted(controller)}"]
+        if broker.username is None:
+            lines.append(f"password = {_quoted(passwords[controller])}")
+        if index < len(traces):
+            lines += [f"trace = {_quoted(str(traces[index].resolve()))}", 'relay = "none"']
+        else:
+            lines.append(f"profile = {_quoted(profile)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@asynccontextmanager
+async def simulated(home: Path, toml: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Controllers that run while the block does. What they print goes to `controllers.log` in the demo's home."""
+    path = home / "scenario.toml"
+    write_secret(path, toml)
+    environment = {name: value for name, value in os.environ.items() if name != "MQTT_URL"}
+    with (home / "controllers.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "controllers_sim", "run", "--scenario", str(path)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

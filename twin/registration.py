@@ -1,0 +1,105 @@
+"""Taking platforms, instruments, controllers and people into the registry."""
+
+import secrets
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from twin.models.people import Person
+from twin.models.registry import Controller, Instrument, Platform
+from twin.people import password_hash
+from twin.policy import layered
+from twin.servers import hash_password
+from twin.stream.topics import is_controller_id
+
+
+class RegistrationError(ValueError):
+    """What was to be registered cannot be; the message says why."""
+
+
+class NewPlatform(msgspec.Struct, frozen=True):
+    """A platform to register; its parent is registered before it."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    level: str
+    parent: str | None = None
+
+
+class NewInstrument(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument to register, on a platform that is."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    model: str
+    place: str
+    category: str
+    value_cny: Decimal
+    platform: str
+    policy: dict[str, object] = {}
+
+
+async def register_platforms(platforms: Iterable[NewPlatform]) -> None:
+    """Register those platforms that are not yet."""
+    known = {platform.code: platform for platform in await Platform.all()}
+    for new in platforms:
+        if new.code not in known:
+            known[new.code] = await Platform.create(
+                code=new.code,
+                name_zh=new.name_zh,
+                name_en=new.name_en,
+                level=new.level,
+                parent=known[new.parent] if new.parent else None,
+            )
+
+
+async def register_instruments(instruments: Iterable[NewInstrument]) -> None:
+    """Register those instruments that are not yet. Raises msgspec.ValidationError for a policy that cannot be."""
+    platforms = {platform.code: platform for platform in await Platform.all()}
+    known = {instrument.code for instrument in await Instrument.all().only("code")}
+    rows = []
+    for new in instruments:
+        layered(new.policy)
+        if new.code not in known:
+            fields = msgspec.structs.asdict(new) | {"platform": platforms[new.platform]}
+            rows.append(Instrument(**fields))
+    await Instrument.bulk_create(rows, batch_size=500)
+
+
+async def register_controllers(instruments: dict[str, str], passwords: dict[str, str]) -> dict[str, str]:
+    """Fit controllers to instruments (controller id -> instrument code) and hand out passwords.
+
+    A password in `passwords` is kept and made valid again; where there is none, a new one is made. Only the digest is
+    stored: what is returned (controller id -> password) is seen this once.
+
+    Raises:
+        RegistrationError: an id cannot be one, or an instrument does not exist.
+
+    """
+    if wrong := [name for name in instruments if not is_controller_id(name)]:
+        raise RegistrationError(f"{wrong[0]!r} cannot be a controller's id: 1 to 64 of A-Z a-z 0-9 _ -, and not 'twin'")
+    by_code = {each.code: each for each in await Instrument.filter(code__in=list(instruments.values()))}
+    if missing := set(instruments.values()) - set(by_code):
+        raise RegistrationError(f"no instrument {min(missing)!r}: register it first")
+    known = {each.name: each for each in await Controller.filter(name__in=list(instruments))}
+    given = {name: passwords.get(name) or secrets.token_urlsafe(18) for name in instruments}
+    new = []
+    for name, code in instruments.items():
+        digest = hash_password(given[name])
+        if name not in known:
+            new.append(Controller(name=name, instrument=by_code[code], password_hash=digest))
+        elif name not in passwords:
+            known[name].password_hash = digest
+            await known[name].save(update_fields=["password_hash"])
+    await Controller.bulk_create(new, batch_size=500)
+    return given
+
+
+async def register_person(username: str, password: str, name: str, role: str) -> None:
+    """Give somebody an account, or a new password."""
+    await Person.update_or_create(
+        {"password_hash": password_hash(password), "name": name, "role": role}, username=username
+    )
