@@ -3,6 +3,7 @@
 import typer
 
 from twin.cli.demo import demo
+from twin.cli.doctor import doctor
 from twin.cli.info import info
 from twin.cli.up import up
 
@@ -15,6 +16,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(up)
 app.command()(info)
+app.command()(doctor)
 
 
 def main() -> None:
