@@ -64,8 +64,8 @@ Count = Annotated[int, typer.Option(min=1, max=100_000, help="How many controlle
 
 
 @app.command(
-    epilog="Examples: `twin info --json | controllers-sim run --controllers 300 --join -` · "
-    "`controllers-sim run --scenario lab.toml --for 10m` · "
+    epilog="Examples:\n\n`twin info --json | controllers-sim run --controllers 300 --join -`\n\n"
+    "`controllers-sim run --scenario lab.toml --for 10m`\n\n"
     "`MQTT_URL=mqtt://me:secret@127.0.0.1:1883 controllers-sim run --controllers 20 --faults drop=0.01,reboot=0.001`"
 )
 def run(
@@ -91,7 +91,7 @@ def run(
 
 
 @app.command(
-    epilog="Examples: `controllers-sim replay freezer.csv.gz --controller fr-01 --speed 60 --join info.json` · "
+    epilog="Examples:\n\n`controllers-sim replay freezer.csv.gz --controller fr-01 --speed 60 --join info.json`\n\n"
     "`controllers-sim replay freezer.csv.gz --controller fr-01 --history --date 2026-03-01`"
 )
 def replay(
@@ -124,7 +124,7 @@ def replay(
 
 
 @app.command(
-    epilog="Examples: `controllers-sim load --controllers 5000 --for 30s --join info.json` · "
+    epilog="Examples:\n\n`controllers-sim load --controllers 5000 --for 30s --join info.json`\n\n"
     "`controllers-sim load --controllers 500 --rate 2000 --messages 60000 --last-seq --join info.json`"
 )
 def load(

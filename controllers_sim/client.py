@@ -178,10 +178,10 @@ class Link:
 
     def _tell(self, error: aiomqtt.MqttError, failures: int) -> None:
         name = self.controller.hardware.id
-        if is_refused(error):
+        if failures == 1 and is_refused(error):
             log.warning("%s: the broker refuses its account; trying again", name)
-        elif failures == 1:
-            log.info("%s: %s; trying again", name, error)
+        else:  # of hundreds at once: the display counts them
+            log.debug("%s: %s; trying again", name, error)
 
 
 def connection(
