@@ -74,16 +74,21 @@ def try_lock(fd: int) -> bool:
     return True
 
 
-def make_folder(path: Path, owner: ServerUser | None = None) -> Path:
+def make_folder(path: Path) -> Path:
     """Create the folder with its parents: others may pass through to reach theirs, only the owner may look inside."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o711)
-    if owner:
-        os.chown(path, owner.uid, owner.gid)
-        path.chmod(0o700)
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o711)
     return path
+
+
+def make_server_folder(path: Path, user: ServerUser | None) -> None:
+    """Create a folder that nobody but the server's account can enter; raises `ServersError` where that one cannot."""
+    make_folder(path).chmod(0o700)
+    if user:
+        os.chown(path, user.uid, user.gid)
+        check_reachable(path, user)
 
 
 def write_secret(path: Path, text: str, owner: ServerUser | None = None) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from twin.servers.accounts import Account, acl_file, password_file
-from twin.servers.homes import check_reachable, make_folder, server_user, write_secret
+from twin.servers.homes import make_server_folder, server_user, write_secret
 from twin.servers.packages import Progress, quiet
 from twin.servers.ports import LOOPBACK, on_free_port
 from twin.servers.process import Launch, ServerProcess, end_orphan, start, until
@@ -62,9 +62,7 @@ class Mosquitto:
 
     async def start(self) -> None:
         """Start it with the accounts it has; raises `ServersError`."""
-        make_folder(self._folder, self._user)
-        if self._user:
-            check_reachable(self._folder, self._user)
+        make_server_folder(self._folder, self._user)
         await self._end_leftover()
         self._write_accounts()
         self.port = await on_free_port(self._home / "mosquitto.port", self._start_on)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from twin.servers.homes import check_reachable, make_folder, server_user, write_secret
+from twin.servers.homes import make_server_folder, server_user, write_secret
 from twin.servers.packages import Progress, quiet
 from twin.servers.ports import LOOPBACK, on_free_port
 from twin.servers.process import Launch, ServerProcess, end_orphan, run, start
@@ -68,9 +68,7 @@ class Postgres:
 
     async def start(self) -> None:
         """Start it, with a new data folder the first time; raises `ServersError`."""
-        make_folder(self._folder, self._user)
-        if self._user:
-            check_reachable(self._folder, self._user)
+        make_server_folder(self._folder, self._user)
         await self._end_leftover()
         if not self._data.is_dir():
             await self._create()
