@@ -1,0 +1,1 @@
+"""What the service can take, measured on real parts and next to a floor without twins."""

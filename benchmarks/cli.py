@@ -1,0 +1,92 @@
+"""`twin bench`: measure on this machine, on servers of its own that are gone afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import ingest as ingest_bench
+from benchmarks import latency as latency_bench
+from benchmarks.processes import BenchError
+from benchmarks.tables import ingest_table, latency_table
+from twin.servers import Progress, ServersError
+from twin.servers.progress import console_progress
+
+R = TypeVar("R", ingest_bench.Result, latency_bench.Result)
+
+app = typer.Typer(no_args_is_help=True, help="Measure the service on this machine, with servers of its own.")
+
+Controllers = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated controllers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document on standard output.")]
+
+
+@app.command(
+    epilog="Examples: `twin bench ingest` · `twin bench ingest --quick` · `twin bench ingest --rounds 5 --json`"
+)
+def ingest(
+    *,
+    controllers: Controllers = 5_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long is published in each turn.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=1, help="Messages published a second, above what can be taken.")] = 40_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of floor and service each.")] = 3,
+    parts: Annotated[bool, typer.Option(help="Measure the reader by itself, too.")] = True,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One short round: does it work, and roughly how fast?")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sustained QoS 1 messages a second through broker, twins, database and board, next to a floor without twins.
+
+    Exit code 1 if a message that the broker had acknowledged was lost or stored twice.
+    """
+    if quick:
+        seconds, rounds, parts = min(seconds, 3.0), 1, False
+    plan = ingest_bench.Plan(controllers, seconds, rate, rounds, parts)
+    result = _run(lambda progress: ingest_bench.measure(plan, progress))
+    _show(result, ingest_table(result), as_json=as_json)
+
+
+@app.command(epilog="Examples: `twin bench latency` · `twin bench latency --rate 5000 --seconds 60 --json`")
+def latency(
+    *,
+    controllers: Controllers = 5_000,
+    seconds: Annotated[float, typer.Option(min=3, help="How long is published; the first 2 s do not count.")] = 20.0,
+    rate: Annotated[float, typer.Option(min=1, help="Readings published a second.")] = 2_000,
+    as_json: AsJson = False,
+) -> None:
+    """Time from a published reading to the WebSocket frame that shows it.
+
+    Exit code 1 if a message that the broker had acknowledged was lost or stored twice.
+    """
+    plan = latency_bench.Plan(controllers, seconds, rate)
+    result = _run(lambda progress: latency_bench.measure(plan, progress))
+    _show(result, latency_table(result), as_json=as_json)
+
+
+def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:
+    console = Console(stderr=True)
+
+    async def work() -> R:
+        with console_progress(console) as progress:
+            return await measure(progress)
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work())
+    except (BenchError, ServersError) as error:
+        console.print(f"Cannot measure: {error}", style="bold red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _show(result: R, table: Table, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+    else:
+        Console(width=max(120, Console().width)).print(table)
+    if result.lost or result.duplicated:
+        raise typer.Exit(1)

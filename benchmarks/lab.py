@@ -1,0 +1,130 @@
+"""The laboratory: a database server and a broker of our own, and for every turn a fresh site in a fresh database."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from benchmarks.processes import cpu_seconds
+from twin.servers import (
+    Mosquitto,
+    Postgres,
+    Progress,
+    hash_password,
+    private_mosquitto,
+    private_postgres,
+    service_account,
+    speaker_account,
+)
+from twin.servers.accounts import SERVICE, SPEAKER
+from twin.servers.homes import cache_folder
+from twin.service import open_database
+
+_SETTINGS = {"track_commit_timestamp": "on", "timescaledb.max_background_workers": "0"}
+"""When a row was committed tells exactly how fast it was stored. Workers would hold on to the databases we drop."""
+
+_SITE = """
+WITH site AS (
+    INSERT INTO platform (code, name_zh, name_en, level) VALUES ('bench', '基准', 'Bench', 'university') RETURNING id
+), fitted AS (
+    INSERT INTO instrument (code, name_zh, name_en, value_cny, platform_id)
+    SELECT 'i-' || name, name, name, 500000, site.id FROM unnest($1::text[]) AS name, site RETURNING id, code
+)
+INSERT INTO controller (name, instrument_id, password_hash) SELECT substr(code, 3), id, '' FROM fitted
+"""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A registered site: what its service and its controllers need to know."""
+
+    database_url: str
+    service_mqtt_url: str
+    speaker_mqtt_url: str
+    controllers: tuple[str, ...]
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        """For programs that take the service's place."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "MQTT_URL": self.service_mqtt_url,
+            "TWIN_HOME": str(self.folder),
+            "TWIN_LOG_LEVEL": "warning",
+        }
+
+    def ids_file(self) -> Path:
+        """The controllers' ids, one a line."""
+        file = self.folder / "ids"
+        file.write_text("\n".join(self.controllers), encoding="ascii")
+        return file
+
+
+class Lab:
+    """The running servers."""
+
+    def __init__(self, postgres: Postgres, broker: Mosquitto, password: str, home: Path) -> None:
+        self._postgres = postgres
+        self._broker = broker
+        self._password = password
+        self._home = home
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds that the servers have used so far."""
+        pids = {"database": self._postgres.pid, "broker": self._broker.pid}
+        return {name: cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
+
+    @asynccontextmanager
+    async def site(self, controllers: int) -> AsyncIterator[Site]:
+        """A site of so many instruments with controllers, registered and never heard of."""
+        name = f"bench_{secrets.token_hex(4)}"
+        folder = Path(tempfile.mkdtemp(dir=self._home, prefix=f"{name}-"))
+        names = tuple(f"c{number:04d}" for number in range(1, controllers + 1))
+        url = await self._postgres.create_database(name)
+        try:
+            await _register(url, names)
+            yield Site(url, self._mqtt_url(SERVICE), self._mqtt_url(SPEAKER), names, folder)
+        finally:
+            await self._postgres.drop_database(name)
+            shutil.rmtree(folder)
+
+    def _mqtt_url(self, account: str) -> str:
+        return f"mqtt://{account}:{self._password}@{self._broker.host}:{self._broker.port}"
+
+
+async def _register(url: str, names: tuple[str, ...]) -> None:
+    async with open_database(url):
+        pass
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_SITE, list(names))
+        await connection.execute("ANALYZE")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_lab(progress: Progress) -> AsyncIterator[Lab]:
+    """Start database and broker in a temporary folder; everything is gone at the end."""
+    password = secrets.token_urlsafe(12)
+    accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
+    with _home() as home:
+        async with (
+            private_postgres(home, settings=_SETTINGS, cache=cache_folder(), progress=progress) as postgres,
+            private_mosquitto(home, accounts, cache=cache_folder(), progress=progress) as broker,
+        ):
+            yield Lab(postgres, broker, password, home)
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A folder that the servers' user can reach when we are root."""
+    with tempfile.TemporaryDirectory(prefix="users-twin-bench-") as name:
+        home = Path(name)
+        home.chmod(0o711)
+        yield home

@@ -1,0 +1,50 @@
+"""Results as tables for people."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from benchmarks import ingest, latency
+
+_PROCESSES = ("subject", "database", "broker", "publisher", "board")
+
+
+def ingest_table(result: ingest.Result) -> Table:
+    """Every turn, then the medians."""
+    plan = result.plan
+    table = Table(
+        title=f"Ingest: QoS 1 readings of {plan.controllers} controllers, {plan.seconds:g} s a turn",
+        caption="stored: messages a second from the first published to the last committed, backlog included",
+    )
+    table.add_column("turn")
+    for heading in ("published/s", "stored/s", *(f"{name} µs" for name in _PROCESSES), "a commit", "lost", "twice"):
+        table.add_column(heading, justify="right")
+    for turn in result.turns:
+        table.add_row(turn.subject.value, *_cells(turn))
+    table.add_section()
+    for subject, rate in result.rates.items():
+        table.add_row(f"median {subject.value}", "", f"{rate:,.0f}", style="bold")
+    table.add_row("service : floor", "", f"{result.ratio:.2f}", style="bold")
+    return table
+
+
+def _cells(turn: ingest.Turn) -> Sequence[str]:
+    cpu = [f"{turn.cpu_us[name]:.1f}" if name in turn.cpu_us else "" for name in _PROCESSES]
+    rates = f"{turn.publish_rate:,.0f}", f"{turn.rate:,.0f}"
+    return *rates, *cpu, _number(turn.messages_a_commit), _number(turn.lost), _number(turn.duplicated)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def latency_table(result: latency.Result) -> Table:
+    """The one line."""
+    plan = result.plan
+    table = Table(title=f"Latency: published reading to frame at a board, {plan.controllers} controllers")
+    for heading in ("readings/s", "measured", "p50 ms", "p99 ms", "max ms", "unseen", "frames", "lost", "twice"):
+        table.add_column(heading, justify="right")
+    delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms))
+    counts = (result.unseen, result.frames, result.lost, result.duplicated)
+    table.add_row(f"{result.publish_rate:,.0f}", f"{result.measured:,}", *delays, *(f"{count:,}" for count in counts))
+    return table
