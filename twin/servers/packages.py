@@ -9,8 +9,8 @@ import hashlib
 import platform
 import re
 import shutil
+import signal
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from pathlib import Path
 from twin.servers.elf import executables, point_into
 from twin.servers.errors import ServersError
 from twin.servers.homes import make_folder, try_lock
+from twin.servers.process import tied_to_us
 from twin.servers.sources import debian_sources, installed_keyring, machine_sources
 
 Progress = Callable[[str, float | None], None]
@@ -76,8 +77,9 @@ async def _download_and_unpack(recipe: Recipe, root: Path, apt: Path, progress: 
     download = [*command, "install", "--download-only", *recipe.packages]
     failure = await _run_apt(download, f"Downloading {recipe.name}", progress)
     if failure:
-        raise ServersError(f"Debian's packages could not be downloaded: {failure or listed}. Start again to go on.")
-    unpacked = Path(tempfile.mkdtemp(prefix=f"{root.name}.", dir=root.parent))
+        raise ServersError(f"Debian's packages could not be downloaded: {listed or failure}\nStart again to go on.")
+    await _run_apt([*command, "autoclean"], "Tidying up", quiet)  # an earlier attempt may have fetched older versions
+    unpacked = _empty_folder(root.with_name(f"{root.name}.unfinished"))
     try:
         await _unpack(sorted((apt / "archives").glob("*.deb")), unpacked, f"Unpacking {recipe.name}", progress)
         programs = [program for folder in recipe.programs for program in executables(unpacked / folder)]
@@ -86,6 +88,11 @@ async def _download_and_unpack(recipe: Recipe, root: Path, apt: Path, progress: 
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     shutil.rmtree(apt)
+
+
+def _empty_folder(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    return make_folder(path)
 
 
 def _publish(unpacked: Path, root: Path) -> None:
@@ -126,6 +133,7 @@ _SETTINGS = """\
 APT::Architectures "{architecture}";
 APT::Install-Recommends "false";
 APT::Get::Assume-Yes "true";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Dir::State "{apt}";
 Dir::State::lists "{apt}/lists";
@@ -143,7 +151,8 @@ Dir::Log "{apt}";
 async def _run_apt(command: list[str], what: str, progress: Progress) -> str:
     """Run apt; returns what it complained about if it failed, else nothing."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+    argv = tied_to_us(command, signal.SIGTERM)
+    process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     complaints = asyncio.create_task(_read_all(process.stderr))
     try:
         async for line in _lines(process.stdout):

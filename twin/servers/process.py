@@ -34,19 +34,24 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self) -> list[str]:
-        """The command behind util-linux's helpers, where the system has them."""
-        if not shutil.which("setpriv"):
-            return list(self.command)
-        # A changed user clears the death signal: setpriv sets it afterwards.
-        user = [f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--clear-groups"] if self.user else []
-        setpriv = ["setpriv", *user, f"--pdeathsig={self.death_signal.name.removeprefix('SIG')}", "--"]
+        """The command, with as many open files as the system lets it have: each controller takes one."""
+        command = tied_to_us(list(self.command), self.death_signal, self.user)
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return ["prlimit", f"--nofile={most_files}:{most_files}", *setpriv, *self.command]
+        return ["prlimit", f"--nofile={most_files}:{most_files}", *command] if shutil.which("prlimit") else command
 
     def env(self) -> dict[str, str]:
         """A small environment: settings meant for this process are none of the server's business."""
         path = os.environ.get("PATH", os.defpath)
         return {"PATH": path, "LC_ALL": "C.UTF-8", "TZ": "UTC0", **self.environment}
+
+
+def tied_to_us(command: list[str], death_signal: signal.Signals, user: ServerUser | None = None) -> list[str]:
+    """The command run as `user`, and sent `death_signal` should this process die: by util-linux, where there is one."""
+    if not shutil.which("setpriv"):
+        return command
+    # A changed user clears the death signal: setpriv sets it afterwards.
+    identity = [f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"] if user else []
+    return ["setpriv", *identity, f"--pdeathsig={death_signal.name.removeprefix('SIG')}", "--", *command]
 
 
 class ServerProcess:
