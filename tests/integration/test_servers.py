@@ -54,7 +54,7 @@ async def _next(client: aiomqtt.Client) -> aiomqtt.Message:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(15):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - processes that are not ours cannot wake us
             await asyncio.sleep(0.02)
 
 
