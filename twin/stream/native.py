@@ -43,13 +43,16 @@ _DECODERS: dict[Upward, msgspec.json.Decoder[Message]] = {
 }
 _READINGS = msgspec.json.Decoder(list[Reading])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_WHITESPACE = b" \t\r\n"
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What bytes can make msgspec raise that are not JSON, or JSON nested deeper than anybody means it."""
 
 
 def decode(kind: Upward, payload: bytes) -> tuple[Sequence[Message], Sequence[Malformed]]:
     """The messages in a payload, and those parts of it that cannot be read. Never raises."""
     if len(payload) > MAX_PAYLOAD:
         return (), (Malformed(Reason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_PAYLOAD}", payload),)
-    if kind is Upward.READING and payload[:1] == b"[":
+    if kind is Upward.READING and payload.lstrip(_WHITESPACE)[:1] == b"[":
         return _decode_readings(payload)
     message = _decode_one(_DECODERS[kind], payload)
     if isinstance(message, Malformed):
@@ -62,7 +65,7 @@ def _decode_readings(payload: bytes) -> tuple[Sequence[Message], Sequence[Malfor
         readings = _READINGS.decode(payload)
     except msgspec.ValidationError:
         return _decode_singly(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         return (), (Malformed(Reason.NOT_JSON, str(error), payload),)
     if len(readings) > MAX_READINGS:
         return (), (_too_many(len(readings), payload),)
@@ -71,7 +74,10 @@ def _decode_readings(payload: bytes) -> tuple[Sequence[Message], Sequence[Malfor
 
 def _decode_singly(payload: bytes) -> tuple[Sequence[Message], Sequence[Malformed]]:
     """One bad reading must not take its neighbours with it."""
-    items = _RAW.decode(payload)
+    try:
+        items = _RAW.decode(payload)
+    except _NOT_JSON as error:  # beyond the value that is not a reading
+        return (), (Malformed(Reason.NOT_JSON, str(error), payload),)
     if len(items) > MAX_READINGS:
         return (), (_too_many(len(items), payload),)
     read = [_decode_one(_DECODERS[Upward.READING], bytes(item)) for item in items]
@@ -86,7 +92,7 @@ def _decode_one(decoder: msgspec.json.Decoder[Message], payload: bytes) -> Messa
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
         return Malformed(Reason.INVALID, str(error), payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         return Malformed(Reason.NOT_JSON, str(error), payload)
 
 
