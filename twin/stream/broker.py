@@ -6,6 +6,10 @@ from urllib.parse import unquote, urlsplit
 import aiomqtt
 import msgspec
 
+_FORM = (
+    "MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://); in a password / # ? @ are %2F %23 %3F %40"
+)
+
 
 class BrokerAddress(msgspec.Struct, frozen=True):
     """Host, port and account. The password is never part of a message or a representation."""
@@ -39,13 +43,17 @@ def parse_broker(url: str) -> BrokerAddress:
         ValueError: the URL is not of that form. The message does not repeat it: a password may stand in it.
 
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # which quotes what may be the password
+        raise ValueError(_FORM) from None
     if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
-        raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://)")
+        raise ValueError(_FORM)
     tls = parts.scheme == "mqtts"
     return BrokerAddress(
         host=parts.hostname,
-        port=parts.port or (8883 if tls else 1883),
+        port=port or (8883 if tls else 1883),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=tls,
