@@ -1,19 +1,20 @@
 """The one inbox: whatever the service is told waits here until it is worked on.
 
 QoS 1 messages are bounded from outside: the broker holds back what goes beyond its limit of unacknowledged ones. It
-does not hold QoS 0 messages, so beyond `MAX_UNHELD` of them the newest are dropped, and counted.
+does not hold QoS 0 messages, so while `MAX_UNHELD` messages or `MAX_UNHELD_BYTES` wait, those are dropped, and counted.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from twin.stream.reader import Delivery
+from twin.stream.packets import Delivery
 
 MAX_MESSAGES = 4_000
 MAX_BYTES = 1_000_000
 """What is worked on in one go, so that boards and health checks get their turn in between."""
 MAX_UNHELD = 50_000
+MAX_UNHELD_BYTES = 64_000_000
 
 
 class Inbox:
@@ -21,6 +22,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._waiting: deque[Delivery] = deque()
+        self._bytes = 0
         self._filled = asyncio.Event()
         self.dropped = 0
 
@@ -30,10 +32,11 @@ class Inbox:
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Add what was received."""
         for delivery in deliveries:
-            if delivery.qos == 0 and len(self._waiting) >= MAX_UNHELD:
+            if delivery.qos == 0 and (len(self._waiting) >= MAX_UNHELD or self._bytes >= MAX_UNHELD_BYTES):
                 self.dropped += 1
             else:
                 self._waiting.append(delivery)
+                self._bytes += len(delivery.payload)
         self._filled.set()
 
     def oldest_ms(self) -> int | None:
@@ -57,4 +60,5 @@ class Inbox:
         while self._waiting and len(taken) < MAX_MESSAGES and size < MAX_BYTES:
             taken.append(self._waiting.popleft())
             size += len(taken[-1].payload)
+        self._bytes -= size
         return taken
