@@ -7,18 +7,21 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
 from twin.interface import Service
 from web.api import auth, operations, places, sockets, twins
 from web.catalogue import query_of
 from web.hub import Hub
+from web.pages import routes, sign_in
+from web.pages.rendering import STATIC, Pages
 from web.paging import part_of
 from web.people import Door
-from web.problems import answer
 from web.recent import RecentPower
 from web.security import OriginCheck, add_headers
 from web.settings import WebSettings
@@ -39,6 +42,18 @@ _API = Router(
         auth.get_me,
     ],
 )
+_PAGES = Router(
+    "/",
+    route_handlers=[
+        routes.show_board,
+        routes.show_catalogue,
+        routes.show_instrument,
+        sign_in.show_sign_in,
+        sign_in.sign_in,
+        sign_in.sign_out,
+    ],
+)
+_OPERATIONS = (operations.get_health, operations.get_metrics)
 _PER_REQUEST = {
     "wanted": Provide(query_of, sync_to_thread=False),
     "part": Provide(part_of, sync_to_thread=False),
@@ -59,10 +74,12 @@ def create_app(service: Service, settings: WebSettings | None = None) -> Litesta
     """The web of a service. `settings` are the defaults if left out."""
     settings = settings or WebSettings()
     hub = Hub(service, settings)
+    pages = Pages(service, settings)
     shared: dict[str, object] = {
         "service": service,
         "settings": settings,
         "hub": hub,
+        "pages": pages,
         "door": Door(service),
         "recent_power": RecentPower(service),
     }
@@ -71,9 +88,9 @@ def create_app(service: Service, settings: WebSettings | None = None) -> Litesta
         return OriginCheck(app, settings.origins)
 
     return Litestar(
-        route_handlers=[_API, operations.get_health, operations.get_metrics, sockets.watch_board],
+        route_handlers=[_API, _PAGES, _static(pages), *_OPERATIONS, sockets.watch_board],
         dependencies=_PER_REQUEST | {name: _always(value) for name, value in shared.items()},
-        exception_handlers={Exception: answer},
+        exception_handlers={Exception: pages.answer},
         middleware=[check_origin],
         before_send=[add_headers],
         lifespan=[_beating(hub)],
@@ -86,6 +103,12 @@ def create_app(service: Service, settings: WebSettings | None = None) -> Litesta
 
 def _always(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
+
+
+def _static(pages: Pages) -> Router:
+    """Static files under an address that changes with them."""
+    keep = CacheControlHeader(public=True, max_age=365 * 24 * 3600, immutable=True)
+    return create_static_files_router(pages.static_path, [STATIC], cache_control=keep)
 
 
 def _beating(hub: Hub) -> Callable[[Litestar], Any]:

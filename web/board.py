@@ -97,6 +97,11 @@ class Board:
             self._frames[key] = self._build(scope, cursor)
         return self._frames[key]
 
+    @staticmethod
+    def sign_of_life(cursor: Cursor) -> str:
+        """A frame without news, so that a client can tell a quiet night from a dead line."""
+        return f'{{"rev":{cursor.sent_rev},"since":{cursor.sent_rev},"changes":[]}}'
+
     def _advance(self, rev: int) -> None:
         if rev > self._rev:
             self._rev = rev

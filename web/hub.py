@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -66,14 +66,18 @@ class Hub:
         """
         with self._place(scope):
             cursor: Cursor | None = None
+            sent_s = 0.0
             while True:
                 beat = self._beat
                 await self._encode(scope, cursor)
                 text, cursor = self._board.frame(scope, cursor)
+                if text is None and time.monotonic() - sent_s >= self._settings.quiet_ms / 1000:
+                    text = self._board.sign_of_life(cursor)
                 if text is not None:
                     self._frames.inc()
                     yield text
-                await beat.wait()
+                    sent_s = time.monotonic()
+                await self._wait(beat)
 
     @property
     def _at_last_beat(self) -> Cursor:
@@ -84,6 +88,11 @@ class Hub:
         for start in range(0, len(codes), ENCODE_AT_ONCE):
             self._board.encode(codes[start : start + ENCODE_AT_ONCE])
             await asyncio.sleep(0)
+
+    async def _wait(self, beat: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.quiet_ms / 1000):
+                await beat.wait()
 
     def _ring(self) -> None:
         self._board.beat()

@@ -108,11 +108,16 @@ def document_of(problem: Problem, path: str) -> ProblemDocument:
     return ProblemDocument(title, int(status), problem.code.name, problem.detail, advice, path, problem.errors)
 
 
-def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Litestar's exception handler: a problem document, and a log line where the fault is ours."""
+def heed(request: Request[Any, Any, Any], error: Exception) -> Problem:
+    """The problem that an exception comes down to, with a log line where the fault is ours."""
     problem = problem_of(error)
     if problem.code is Code.INTERNAL_ERROR:
         _log.error("request_failed", path=request.url.path, method=request.method, exc_info=error)
+    return problem
+
+
+def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    """A problem as a document for programs."""
     return Response(
         content=document_of(problem, request.url.path),
         status_code=problem.code.status,

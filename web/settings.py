@@ -15,6 +15,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Boards watched at once; one more is refused."""
     frame_ms: Annotated[int, Meta(ge=1)] = 50
     """The shortest time between two frames to a board; it grows by itself under load."""
+    quiet_ms: Annotated[int, Meta(ge=1)] = 10_000
+    """After this long without news a board gets an empty frame, which tells it that the line is alive."""
     send_timeout_ms: Annotated[int, Meta(ge=1)] = 10_000
     """A board that takes a frame for longer is let go."""
     title_zh: str = "USERS 仪器实况"

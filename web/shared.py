@@ -8,6 +8,7 @@ from litestar.params import SkipValidation
 from twin.interface import Service
 from web.catalogue import Query
 from web.hub import Hub
+from web.pages.rendering import Pages
 from web.paging import Part
 from web.people import Door
 from web.recent import RecentPower
@@ -20,3 +21,4 @@ TheRecentPower: TypeAlias = NamedDependency[SkipValidation[RecentPower]]
 TheSettings: TypeAlias = NamedDependency[SkipValidation[WebSettings]]
 TheQuery: TypeAlias = NamedDependency[SkipValidation[Query]]
 ThePart: TypeAlias = NamedDependency[SkipValidation[Part]]
+ThePages: TypeAlias = NamedDependency[SkipValidation[Pages]]

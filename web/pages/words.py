@@ -1,0 +1,66 @@
+"""Words that both templates and scripts need, marked for translation where they stand."""
+
+from collections.abc import Callable
+
+from twin.state import Category
+
+
+def _(word: str) -> str:
+    return word
+
+
+STATES: dict[Category, str] = {
+    Category.USE: _("In use"),
+    Category.IDLE: _("Idle session"),
+    Category.OVERRUN: _("Overrun"),
+    Category.UNAUTHORISED: _("Unauthorised"),
+    Category.STANDBY: _("Standby"),
+    Category.OFF: _("Off"),
+    Category.COOLDOWN: _("Cooling down"),
+    Category.MAINTENANCE: _("Maintenance"),
+    Category.UNKNOWN: _("Unknown"),
+}
+"""Names of the states, in the order in which totals are shown."""
+
+_SCRIPT = {
+    "since": _("since {time}"),
+    "heard": _("last heard {time}"),
+    "neverHeard": _("never heard"),
+    "days": _("{n} d"),
+    "hours": _("{n} h"),
+    "minutes": _("{n} min"),
+    "justNow": _("just now"),
+    "live": _("Live"),
+    "connecting": _("Connecting"),
+    "lost": _("Connection lost. What you see may be out of date. Trying again in {n} s."),
+    "retrying": _("Connection lost. Trying again now."),
+    "refused": _("Too many boards are open at the moment."),
+    "shown": _("{n} of {total} shown"),
+    "page": _("page {n} of {total}"),
+    "noReading": _("no reading"),
+    "mean": _("mean"),
+    "highest": _("highest"),
+    "noPower": _("Nothing was read in this time."),
+    "failed": _("This could not be loaded."),
+    "online": _("online"),
+    "stale": _("stale"),
+    "offline": _("offline"),
+    "never": _("never connected"),
+    "on": _("on"),
+    "off": _("off"),
+    "standby": _("standby"),
+    "active": _("active"),
+    "unknown": _("unknown"),
+    "occupied": _("occupied"),
+    "vacant": _("vacant"),
+    "open": _("open"),
+    "closed": _("closed"),
+    "notReported": _("not reported"),
+}
+LEVELS = {"university": _("University"), "college": _("College"), "department": _("Department")}
+
+
+def script_words(translate: Callable[[str], str]) -> dict[str, object]:
+    """Everything that scripts put on the screen, in one language."""
+    words: dict[str, object] = {key: translate(word) for key, word in _SCRIPT.items()}
+    return words | {"states": {state.value: translate(name) for state, name in STATES.items()}}

@@ -1,0 +1,18 @@
+/** The JSON API as the pages use it. */
+
+export async function fetchJson(path) {
+  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+/** All items of a paged list. */
+export async function fetchAll(path) {
+  const items = [];
+  for (let next = path; next; ) {
+    const page = await fetchJson(next);
+    items.push(...page.items);
+    next = page.links.next;
+  }
+  return items;
+}

@@ -1,0 +1,82 @@
+/** One instrument on the board. */
+
+import { powerOf, say, spanOf, stateWord, timeOf } from "./words.js";
+
+const template = document.getElementById("tile");
+const ZH = document.documentElement.lang.startsWith("zh");
+const PARTS = ["state", "since", "name", "place", "watts", "unit", "stale"];
+
+class TwinTile extends HTMLElement {
+  #parts = {};
+  #view = null;
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.append(template.content.cloneNode(true));
+    this.link = this.querySelector("a");
+    for (const part of PARTS) this.#parts[part] = this.querySelector(`.tile-${part}`);
+    this.#parts.use = this.querySelector(".sign use");
+    this.#parts.line = this.querySelector(".spark-line");
+    this.#parts.area = this.querySelector(".spark-area");
+  }
+
+  /** What does not change by the minute. */
+  describe(instrument) {
+    const name = ZH ? instrument.name_zh || instrument.name_en : instrument.name_en || instrument.name_zh;
+    this.link.href = `/instruments/${encodeURIComponent(instrument.code)}`;
+    this.link.title = `${name} · ${instrument.model}`;
+    this.#write("name", name);
+    this.#write("place", [instrument.code, instrument.place].filter(Boolean).join(" · "));
+  }
+
+  /** The twin as it is now; touches only what differs. */
+  show(view, now) {
+    const before = this.#view;
+    this.#view = view;
+    if (before?.state !== view.state) {
+      this.link.dataset.state = view.state;
+      this.#parts.use.setAttribute("href", `#sign-${view.state}`);
+      this.#write("state", stateWord(view.state));
+    }
+    const [figure, unit] = powerOf(view.power.watts);
+    this.#write("watts", figure);
+    this.#write("unit", unit);
+    this.link.toggleAttribute("data-stale", view.stale);
+    this.tick(now);
+  }
+
+  /** What the passing of time changes. */
+  tick(now) {
+    const view = this.#view;
+    if (view === null) return;
+    this.#write("since", spanOf(view.since, now));
+    this.#parts.since.title = say("since", { time: timeOf(view.since, now) });
+    this.#write("stale", !view.stale ? "" : view.seen ? say("heard", { time: timeOf(view.seen, now) }) : say("neverHeard"));
+  }
+
+  /** The last hour's power, a value a minute; gaps stay gaps. */
+  spark(row) {
+    const top = Math.max(10, ...row.map((watts) => watts ?? 0)) * 1.05;
+    const step = 60 / Math.max(1, row.length - 1);
+    let line = "";
+    let area = "";
+    row.forEach((watts, index) => {
+      if (watts === null) return;
+      const x = (index * step).toFixed(1);
+      const y = (20 - (20 * watts) / top).toFixed(1);
+      const begins = index === 0 || row[index - 1] === null;
+      line += `${begins ? "M" : "L"}${x} ${y}`;
+      area += `${begins ? `M${x} 20L` : "L"}${x} ${y}`;
+      if (index === row.length - 1 || row[index + 1] === null) area += `L${x} 20Z`;
+    });
+    this.#parts.line.setAttribute("d", line);
+    this.#parts.area.setAttribute("d", area);
+  }
+
+  #write(part, text) {
+    const element = this.#parts[part];
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+customElements.define("twin-tile", TwinTile);
