@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     LATE = "late"
     """Buffered or overtaken: it goes into history and the ledger, not into the live state."""
     DUPLICATE = "duplicate"
-    """Heard before: it changes nothing and is not stored again."""
+    """Heard before, or the death of a connection that is gone already: it changes nothing and is not stored."""
     UNBELIEVABLE = "unbelievable"
     """A buffered message from the future or from more than 400 days ago: it goes to quarantine."""
     UNKNOWN_CONTROLLER = "unknown_controller"

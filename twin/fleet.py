@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from twin.decisions import Mark, Outcome, Rewrite, Verdict
-from twin.events import Arrival, Death, Event, Tick
+from twin.events import Arrival, Event, Tick
 from twin.instrument import apply, next_change, order_key
 from twin.policy import Policy
 from twin.rules import ledger
@@ -98,16 +98,16 @@ class Fleet:
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
         key = order_key(at_ms, arrival)
-        if not isinstance(arrival.message, Death) and key < before.book.physics.newest:
+        if key < before.book.physics.newest:
             self._put(controller, seat, after, arrival.received_ms)
             return Outcome(verdict, at_ms, (controller,), refold=controller, base=seat.trail_before(key))
         shared = before.book.physics is before.physics and after.physics is not before.physics
         physics = after.physics if shared else None
-        book, spans = ledger.advance(before.book, arrival, at_ms, seat.policy, physics)
+        book, spans = ledger.advance(before.book, arrival, at_ms, seat.policy, physics=physics)
         twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
         self._put(controller, seat, twin, arrival.received_ms)
         seat.leave_trail(book)
-        marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, at_ms) else ()
+        marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
         return Outcome(verdict, at_ms, (controller,), _rewrites(controller, spans), marks)
 
     def _pass_time(self, tick: Tick) -> Outcome:

@@ -29,7 +29,8 @@ def event_time(twin: Twin, arrival: Arrival, policy: Policy) -> int:
     """When what the message tells of took place, in ms since the epoch."""
     message = arrival.message
     if isinstance(message, Death):
-        return arrival.received_ms
+        # A clock that is ahead has told of moments after its own death.
+        return max(arrival.received_ms, twin.book.physics.newest[0] + 1)
     if is_history(message):
         return message.ts - twin.skew_ms
     return message.ts if abs(message.ts - arrival.received_ms) <= policy.clock_tolerance_ms else arrival.received_ms
@@ -37,7 +38,7 @@ def event_time(twin: Twin, arrival: Arrival, policy: Policy) -> int:
 
 def is_history(message: Message) -> bool:
     """Was the message kept back by the controller during an outage?"""
-    return isinstance(message, Reading | Card) and message.hist
+    return isinstance(message, (Reading, Card)) and message.hist
 
 
 def order_key(at_ms: int, arrival: Arrival) -> OrderKey:
@@ -50,7 +51,8 @@ def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, T
     """What the message is to this twin, the event's time, and the twin after it (its book is the ledger's business)."""
     message, at_ms = arrival.message, event_time(twin, arrival, policy)
     if isinstance(message, Death):
-        return Verdict.LIVE, at_ms, _die(twin, message, arrival.received_ms, policy)
+        after = _die(twin, message, arrival.received_ms, policy)
+        return Verdict.DUPLICATE if after is twin else Verdict.LIVE, at_ms, after
     if is_seen(twin.seen, message.boot, message.seq):
         return Verdict.DUPLICATE, at_ms, twin
     if is_history(message) and not -HISTORY_MS < at_ms - arrival.received_ms <= policy.clock_tolerance_ms:
@@ -58,10 +60,11 @@ def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, T
     link = _hear(twin.link, arrival.received_ms, policy)
     seen = remember(twin.seen, message.boot, message.seq)
     key = (at_ms, message.boot, message.seq)
+    skew_ms = twin.skew_ms if is_history(message) else _skew(message, arrival, policy)
     if is_history(message) or key < twin.physics.newest:
-        return Verdict.LATE, at_ms, Twin(link, twin.boot, twin.skew_ms, seen, twin.physics, twin.book)
+        return Verdict.LATE, at_ms, Twin(link, twin.boot, skew_ms, seen, twin.physics, twin.book)
     physics = observe(twin.physics, message, key, policy)
-    return Verdict.LIVE, at_ms, Twin(link, message.boot, _skew(message, arrival, policy), seen, physics, twin.book)
+    return Verdict.LIVE, at_ms, Twin(link, message.boot, skew_ms, seen, physics, twin.book)
 
 
 def _skew(message: Reading | Birth | Card | Ack, arrival: Arrival, policy: Policy) -> int:
@@ -129,14 +132,15 @@ def link_at(link: Link | None, now_ms: int, policy: Policy) -> tuple[LinkState, 
 
 
 def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
-    """When the twin may next look different, or its ledger go on, though nobody says anything."""
-    dues = [twin.book.due_ms, *_link_dues(twin.link, policy)]
+    """When the twin may next look different, or its ledger must go on, though nobody says anything."""
+    dues = [*_link_dues(twin.link, policy)]
     if twin.physics.power is not None:
         power = twin.physics.power
         dues += (power.active_end_ms + policy.power_hold_ms, power.on_end_ms + policy.power_hold_ms)
     if twin.physics.occupancy is not None:
         dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
-    return min((due for due in dues if due > now_ms), default=FOREVER_MS)
+    # What the ledger has to catch up with is due at once.
+    return min(twin.book.due_ms, min((due for due in dues if due > now_ms), default=FOREVER_MS))
 
 
 def _link_dues(link: Link | None, policy: Policy) -> tuple[int, ...]:

@@ -115,16 +115,12 @@ class Physics(_Value, frozen=True):
 
 
 class Coverage(_Value, frozen=True):
-    """For which time the instrument's controller is known to have been there.
+    """For which time the instrument's controller is known to have been there (`twin.rules.coverage`)."""
 
-    Known until `told_until_ms` by the event times of its messages, and from `contact_since_ms` to `contact_until_ms` by
-    their receipt, but not from `dead_since_ms` on.
-    """
-
-    told_until_ms: int = 0
-    contact_since_ms: int = 0
-    contact_until_ms: int = 0
-    dead_since_ms: int = FOREVER_MS
+    ranges: tuple[int, ...] = ()
+    """Moments from which and until which it was, as sorted pairs: (10, 41, 43, 99)."""
+    deaths_ms: tuple[int, ...] = ()
+    """When it was reported dead."""
 
 
 class Span(_Value, frozen=True):
@@ -137,16 +133,17 @@ class Span(_Value, frozen=True):
 class Book(_Value, frozen=True):
     """The ledger's own view of the twin: all messages in the order of their time, however late they came.
 
-    `spans` is the end of what has been written to the ledger: the span in force at the newest message with the one
-    before it, then those that followed by the passing of time alone.
+    The tuples reach back as far as the next message can, `clock_tolerance` before the newest. `activity` is what the
+    instrument did, up to the newest message, whether or not its controller could be heard. `spans` is the end of what
+    has been written to the ledger.
     """
 
     physics: Physics
-    boot: str
     coverage: Coverage
+    activity: tuple[Span, ...]
     spans: tuple[Span, ...]
     due_ms: int
-    """When the category may next change by the passing of time alone."""
+    """When the ledger may go on by the passing of time alone."""
 
 
 class SeenBoot(_Value, frozen=True):
@@ -171,6 +168,10 @@ class Twin(_Value, frozen=True):
 
 NEVER_HEARD = Physics(newest=(0, "", -1))
 NEW_BOOK = Book(
-    physics=NEVER_HEARD, boot="", coverage=Coverage(), spans=(Span(0, Category.UNKNOWN),), due_ms=FOREVER_MS
+    physics=NEVER_HEARD,
+    coverage=Coverage(),
+    activity=(Span(0, Category.OFF),),
+    spans=(Span(0, Category.UNKNOWN),),
+    due_ms=FOREVER_MS,
 )
 NEW_TWIN = Twin(link=None, boot="", skew_ms=0, seen=(), physics=NEVER_HEARD, book=NEW_BOOK)

@@ -107,10 +107,8 @@ def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now
 
 
 def _booked(book: Book, now_ms: int, policy: Policy) -> tuple[Category, int]:
-    at_ms = max(now_ms, book.physics.newest[0])
-    category = category_at(book.physics, book.coverage, at_ms, policy)
-    last = book.spans[-1]
-    return category, last.start_ms if last.category is category else at_ms
+    category, last = category_at(book, now_ms, policy), book.spans[-1]
+    return category, last.start_ms if last.category is category else now_ms
 
 
 def _power(power: Power | None, now_ms: int, policy: Policy) -> PowerView:

@@ -2,28 +2,40 @@
 
 The ledger follows from *what happened*, not from the order in which it was heard of: `advance` takes messages in the
 order of their time, `settle` lets time pass, and `refold` computes anew from a kept mark when a message comes late.
-Each returns the new book and, where what is written must change, the `Rewrite` that makes the ledger agree with it.
+Each returns the new book and, where what is written must change, the spans that make the ledger agree with it.
+
+Two things with two clocks are laid over each other: what the instrument did, by the controller's clock, and when the
+controller was known to be there, also by receipt. Nothing is written beyond the time of either.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 import msgspec
 
 from twin.decisions import Mark, Rewrite
-from twin.events import Ack, Arrival, Birth, Card, Death, Reading
+from twin.events import Arrival, Death
 from twin.instrument import is_history, observe
 from twin.physics import confirmed_at, power_changes, power_class_at
 from twin.policy import Policy
+from twin.rules.coverage import cut, is_known, recent, vouched
 from twin.state import FOREVER_MS, Book, Category, Coverage, Physics, PowerClass, Span
 
 MARK_EVERY_MS = 2 * 3_600_000
 """How much of the past a late message can make us read again, at most."""
 
 
-def category_at(physics: Physics, coverage: Coverage, at_ms: int, policy: Policy) -> Category:
-    """The category of a moment not before the newest message. First match wins."""
-    if not _is_known(coverage, at_ms):
+def category_at(book: Book, at_ms: int, policy: Policy) -> Category:
+    """The category of a moment that is not before what the book reaches back to. First match wins."""
+    if not is_known(book.coverage, at_ms):
         return Category.UNKNOWN
+    if at_ms >= book.physics.newest[0]:
+        return _activity_at(book.physics, at_ms, policy)
+    return _in_force(book.activity, at_ms).category
+
+
+def _activity_at(physics: Physics, at_ms: int, policy: Policy) -> Category:
+    """What the instrument does at a moment not before the newest message, by all that is known of it."""
     power = physics.power
     if power is None:
         return Category.OFF
@@ -33,77 +45,102 @@ def category_at(physics: Physics, coverage: Coverage, at_ms: int, policy: Policy
     return Category.OFF if power_class is PowerClass.OFF else Category.STANDBY
 
 
-def _is_known(coverage: Coverage, at_ms: int) -> bool:
-    if at_ms >= coverage.dead_since_ms:
-        return False
-    return at_ms < coverage.told_until_ms or coverage.contact_since_ms <= at_ms < coverage.contact_until_ms
+def _in_force(spans: tuple[Span, ...], at_ms: int) -> Span:
+    return spans[max(0, bisect_right(spans, at_ms, key=_start) - 1)]
+
+
+def _start(span: Span) -> int:
+    return span.start_ms
 
 
 def advance(
-    book: Book, arrival: Arrival, at_ms: int, policy: Policy, physics: Physics | None = None
+    book: Book,
+    arrival: Arrival,
+    at_ms: int,
+    policy: Policy,
+    *,
+    physics: Physics | None = None,
+    dead_ms: int = FOREVER_MS,
 ) -> tuple[Book, tuple[Span, ...] | None]:
     """The book after a message that is newer than all in it, and the spans to write if they change.
 
-    `physics`: the state after the message where the caller has worked it out already.
+    `physics`: the state after the message where the caller has worked it out already. `dead_ms`: when the controller
+    was next reported dead after the message was received.
     """
-    message = arrival.message
+    message, received_ms = arrival.message, arrival.received_ms
     if isinstance(message, Death):
-        return _advance_death(book, message, arrival.received_ms, policy)
-    before = _told_on(book.coverage) if is_history(message) and message.boot == book.boot else book.coverage
-    coverage = _cover(before, message, arrival.received_ms, at_ms, policy)
+        return settle(msgspec.structs.replace(book, coverage=cut(book.coverage, received_ms)), received_ms, policy)
+    newest_ms, newest_boot, _ = book.physics.newest
+    buffered = is_history(message)
+    bridges = buffered and message.boot == newest_boot and at_ms - newest_ms <= policy.stale_after_ms
+    told_ms = min(at_ms, received_ms)
+    told = (min(newest_ms, told_ms) if bridges else told_ms, told_ms)
+    coverage = vouched(book.coverage, told, received_ms, policy.stale_after_ms, dead_ms)
     after = physics or observe(book.physics, message, (at_ms, message.boot, message.seq), policy)
-    category = category_at(after, coverage, at_ms, policy)
-    due_ms = next_due(after, coverage, at_ms, policy)
-    if at_ms < book.due_ms and category is book.spans[-1].category and before is book.coverage and _is_settled(book):
-        return Book(after, message.boot, coverage, book.spans, due_ms), None
-    spans = _joined(_spans_until(book, before, at_ms, policy), Span(at_ms, category))
-    return Book(after, message.boot, coverage, spans[-2:], due_ms), changed_spans(book.spans, spans)
+    category = _activity_at(after, at_ms, policy)
+    if _goes_on(book, coverage, at_ms, category):
+        due_ms = _next_due(after, coverage.ranges, told_ms, policy)
+        return Book(after, coverage, book.activity, book.spans, due_ms), None
+    activity = _joined(_expected(book, at_ms, policy), Span(at_ms, category))
+    until_ms = told_ms if buffered else received_ms
+    return _written(Book(after, coverage, activity, book.spans, 0), newest_ms, until_ms, policy)
 
 
-def _advance_death(book: Book, message: Death, at_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
-    if message.boot != book.boot or book.coverage.dead_since_ms != FOREVER_MS:
-        return book, None
-    # A clock that is a little ahead may have told of a moment after its own death.
-    dead_ms = max(at_ms, book.physics.newest[0] + 1)
-    dead = msgspec.structs.replace(book.coverage, dead_since_ms=dead_ms)
-    return settle(msgspec.structs.replace(book, coverage=dead), dead_ms, policy)
+def _goes_on(book: Book, coverage: Coverage, at_ms: int, category: Category) -> bool:
+    """Does a message only tell that all is as before? Almost every one does."""
+    last = book.spans[-1]
+    return (
+        at_ms < book.due_ms
+        and category is last.category is book.activity[-1].category
+        and last.start_ms <= book.physics.newest[0]
+        and coverage.ranges[:-1] == book.coverage.ranges[:-1]
+    )
 
 
 def settle(book: Book, now_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
     """The book when time has come to `now_ms` without a message, and the spans to write if they change."""
-    spans = _spans_until(book, book.coverage, now_ms + 1, policy)
-    due_ms = next_due(book.physics, book.coverage, max(now_ms, book.physics.newest[0]), policy)
-    return msgspec.structs.replace(book, spans=spans, due_ms=due_ms), changed_spans(book.spans, spans)
+    return _written(book, book.physics.newest[0], now_ms, policy)
 
 
 def refold(
     controller: str, base: Book, told: Iterable[tuple[int, Arrival]], now_ms: int, policy: Policy
 ) -> tuple[Book, Rewrite, tuple[Mark, ...]]:
     """The ledger computed anew: `told` are (event time, message) after `base`, in the order of their time."""
-    book, written, marks = base, base.spans, []
-    for at_ms, arrival in told:
-        crossed = crosses_mark(book, at_ms)
-        book, spans = advance(book, arrival, at_ms, policy)
+    observed = list(told)
+    book = _bereaved(base, {each.received_ms for _, each in observed if isinstance(each.message, Death)})
+    deaths_ms, written, marks = book.coverage.deaths_ms, base.spans, []
+    for at_ms, arrival in observed:
+        if isinstance(arrival.message, Death):
+            continue
+        before = book
+        # A death ends what was received before it, whatever time that tells of.
+        dead_ms = next(iter(deaths_ms[bisect_left(deaths_ms, arrival.received_ms) :]), FOREVER_MS)
+        book, spans = advance(before, arrival, at_ms, policy, dead_ms=dead_ms)
         written = overlaid(written, spans)
-        if crossed and not isinstance(arrival.message, Death):
+        if crosses_mark(before, book):
             marks.append(Mark(controller, at_ms, book))
     book, spans = settle(book, now_ms, policy)
     return book, Rewrite(controller, overlaid(written, spans)), tuple(marks)
 
 
-def crosses_mark(book: Book, at_ms: int) -> bool:
-    """Is a mark due after a message at `at_ms`?"""
-    return at_ms // MARK_EVERY_MS != book.physics.newest[0] // MARK_EVERY_MS
+def _bereaved(book: Book, deaths_ms: set[int]) -> Book:
+    """The book once all these deaths are known."""
+    coverage = book.coverage
+    for dead_ms in sorted(deaths_ms):
+        coverage = cut(coverage, dead_ms)
+    return msgspec.structs.replace(book, coverage=Coverage(coverage.ranges, tuple(sorted(coverage.deaths_ms))))
+
+
+def crosses_mark(before: Book, after: Book) -> bool:
+    """Is a mark due after the message that made one book of the other?"""
+    return before.physics.newest[0] // MARK_EVERY_MS != after.physics.newest[0] // MARK_EVERY_MS
 
 
 def overlaid(written: tuple[Span, ...], spans: tuple[Span, ...] | None) -> tuple[Span, ...]:
     """What is written once `spans` have replaced everything from their start on."""
     if spans is None:
         return written
-    keep = len(written)
-    while keep and written[keep - 1].start_ms >= spans[0].start_ms:
-        keep -= 1
-    return written[:keep] + spans
+    return written[: bisect_left(written, spans[0].start_ms, key=_start)] + spans
 
 
 def changed_spans(old: tuple[Span, ...], new: tuple[Span, ...]) -> tuple[Span, ...] | None:
@@ -113,46 +150,40 @@ def changed_spans(old: tuple[Span, ...], new: tuple[Span, ...]) -> tuple[Span, .
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
-    return new[same:] or new[-1:]
+    # An old span that starts before the first new one must go as well: begin with the last that both have.
+    starts_later = same == len(new) or (same < len(old) and old[same].start_ms < new[same].start_ms)
+    return new[same - 1 :] if starts_later else new[same:]
 
 
-def _told_on(coverage: Coverage) -> Coverage:
-    """A buffered message of the boot that was thought dead: only its connection had been."""
-    if coverage.dead_since_ms == FOREVER_MS:
-        return coverage
-    return msgspec.structs.replace(coverage, dead_since_ms=FOREVER_MS)
+def _written(book: Book, since_ms: int, until_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
+    """The book with its spans written anew, and what of them changes. `since_ms`: the newest message until now."""
+    spans = _spans(book, since_ms - policy.clock_tolerance_ms, until_ms, policy)
+    moments = (*book.coverage.ranges, *map(_start, book.activity))
+    due_ms = _next_due(book.physics, moments, until_ms, policy)
+    horizon_ms = book.physics.newest[0] - policy.clock_tolerance_ms
+    coverage, activity = recent(book.coverage, horizon_ms), _recent(book.activity, horizon_ms)
+    new = Book(book.physics, coverage, activity, _recent(spans, horizon_ms), due_ms)
+    return new, changed_spans(book.spans, spans)
 
 
-def _cover(
-    coverage: Coverage, message: Reading | Birth | Card | Ack, received_ms: int, at_ms: int, policy: Policy
-) -> Coverage:
-    stale_ms = policy.stale_after_ms
-    if is_history(message):
-        return Coverage(
-            max(coverage.told_until_ms, at_ms + stale_ms), coverage.contact_since_ms, coverage.contact_until_ms
-        )
-    told_ms = max(coverage.told_until_ms, min(at_ms, received_ms) + stale_ms)
-    since_ms, until_ms = received_ms, received_ms + stale_ms
-    if since_ms <= coverage.contact_until_ms and coverage.contact_since_ms <= until_ms:
-        since_ms, until_ms = min(since_ms, coverage.contact_since_ms), max(until_ms, coverage.contact_until_ms)
-    elif since_ms < coverage.contact_since_ms:
-        since_ms, until_ms = coverage.contact_since_ms, coverage.contact_until_ms
-    return Coverage(told_ms, since_ms, until_ms)
-
-
-def _spans_until(book: Book, coverage: Coverage, end_ms: int, policy: Policy) -> tuple[Span, ...]:
-    """The spans up to the newest message and those that follow by time alone, if they start before `end_ms`."""
-    spans = tuple(span for span in book.spans if span.start_ms <= book.physics.newest[0])
-    due_ms = next_due(book.physics, coverage, book.physics.newest[0], policy)
-    while due_ms < end_ms:
-        spans = _joined(spans, Span(due_ms, category_at(book.physics, coverage, due_ms, policy)))
-        due_ms = next_due(book.physics, coverage, due_ms, policy)
+def _spans(book: Book, final_ms: int, until_ms: int, policy: Policy) -> tuple[Span, ...]:
+    """The spans that start before `final_ms` stay; from there on activity and coverage are laid over each other."""
+    activity = _expected(book, until_ms + 1, policy)
+    spans = book.spans[: max(1, bisect_left(book.spans, final_ms, key=_start))]
+    moments = {*map(_start, activity), *book.coverage.ranges}
+    for at_ms in sorted(moment for moment in moments if final_ms <= moment <= until_ms):
+        known = is_known(book.coverage, at_ms)
+        spans = _joined(spans, Span(at_ms, _in_force(activity, at_ms).category if known else Category.UNKNOWN))
     return spans
 
 
-def _is_settled(book: Book) -> bool:
-    """Nothing has been written to the ledger beyond the newest message."""
-    return book.spans[-1].start_ms <= book.physics.newest[0]
+def _expected(book: Book, end_ms: int, policy: Policy) -> tuple[Span, ...]:
+    """The activity, and how it goes on after the newest message by the passing of time alone, before `end_ms`."""
+    power, newest_ms, activity = book.physics.power, book.physics.newest[0], book.activity
+    changes = () if power is None else power_changes(power, policy)
+    for at_ms in sorted(change for change in changes if newest_ms < change < end_ms):
+        activity = _joined(activity, Span(at_ms, _activity_at(book.physics, at_ms, policy)))
+    return activity
 
 
 def _joined(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
@@ -164,9 +195,12 @@ def _joined(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
     return _joined(spans[:-1], span) if len(spans) > 1 else (span,)
 
 
-def next_due(physics: Physics, coverage: Coverage, at_ms: int, policy: Policy) -> int:
+def _recent(spans: tuple[Span, ...], horizon_ms: int) -> tuple[Span, ...]:
+    """The spans from the one on that is in force just before a moment."""
+    return spans[max(0, bisect_left(spans, horizon_ms, key=_start) - 1) :]
+
+
+def _next_due(physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
     """The first moment after `at_ms` at which the category may change by itself; `FOREVER_MS` if none."""
-    dues = [coverage.told_until_ms, coverage.contact_since_ms, coverage.contact_until_ms, coverage.dead_since_ms]
-    if physics.power is not None:
-        dues += power_changes(physics.power, policy)
+    dues = moments if physics.power is None else (*moments, *power_changes(physics.power, policy))
     return min((due for due in dues if due > at_ms), default=FOREVER_MS)
