@@ -15,7 +15,8 @@ import uvloop
 
 from twin.stream.broker import parse_broker
 from twin.stream.native import decode
-from twin.stream.reader import Delivery, Reader
+from twin.stream.packets import Delivery
+from twin.stream.reader import Reader
 from twin.stream.topics import Topics, Upward
 
 TELL_S = 0.2

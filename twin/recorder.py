@@ -23,7 +23,7 @@ from twin.store.rows import to_time
 from twin.stream.backoff import Backoff
 from twin.stream.inbox import Inbox
 from twin.stream.native import Malformed, Reason, decode
-from twin.stream.reader import Delivery
+from twin.stream.packets import Delivery
 from twin.stream.topics import Topics
 
 log = structlog.get_logger(__name__)

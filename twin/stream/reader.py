@@ -1,8 +1,8 @@
 """The MQTT reader: what the broker delivers, in batches, acknowledged only when we say so.
 
-aiomqtt hands messages out one by one with a task each; at thousands a second that alone would fill a core. So the
-reader gives it a queue of its own that hands out everything received since the last look. What is not acknowledged
-stays with the broker and comes again after a reconnect: its limit of messages in flight bounds what waits here.
+aiomqtt connects, subscribes and notices losses, but it hands messages out one by one with a task each. So its queue is
+one that hands out all that was received since the last look. What is not acknowledged stays with the broker and comes
+again after a reconnect: its limit of messages in flight bounds what waits here.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import aiomqtt
-import msgspec
 import structlog
 from paho.mqtt.enums import MessageType
 
 from twin.stream.backoff import Backoff
 from twin.stream.broker import BrokerAddress
+from twin.stream.intake import Intake
+from twin.stream.packets import Delivery
 from twin.stream.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -25,38 +26,24 @@ LINGER_S = 0.005
 """After the first message of a batch, how long to wait for company."""
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One message as the broker delivered it; `connection` tells whether `mid` still means anything."""
-
-    topic: str
-    payload: bytes
-    received_ms: int
-    mid: int
-    qos: int
-    connection: int
-
-
 class _Gathering:
     """A queue for aiomqtt whose `get` hands out all that has gathered."""
 
     def __init__(self, maxsize: int = 0) -> None:
         del maxsize
-        self._gathered: list[tuple[aiomqtt.Message, float]] = []
+        self._gathered: list[Delivery] = []
         self._filled = asyncio.Event()
 
-    def put_nowait(self, message: aiomqtt.Message) -> None:
-        self._gathered.append((message, time.time()))
+    def extend(self, deliveries: Sequence[Delivery]) -> None:
+        self._gathered += deliveries
         self._filled.set()
 
-    async def get(self) -> list[tuple[aiomqtt.Message, float]]:
+    async def get(self) -> list[Delivery]:
         await self._filled.wait()
         await asyncio.sleep(LINGER_S)
         gathered, self._gathered = self._gathered, []
         self._filled.clear()
         return gathered
-
-    def qsize(self) -> int:
-        return len(self._gathered)
 
 
 class Reader:
@@ -87,29 +74,24 @@ class Reader:
 
     async def _connected(self, backoff: Backoff) -> AsyncIterator[list[Delivery]]:
         client = self._broker.client(self._client_id, clean_session=False, queue_type=cast("Any", _Gathering))
+        gathering = cast("_Gathering", client._queue)  # noqa: SLF001 - aiomqtt makes it of the type given
         paho = client._client  # noqa: SLF001 - aiomqtt has no other way to acknowledge by hand
         paho.manual_ack_set(True)
+        self._connection += 1
+        Intake(paho, self._connection, self._now_ms, gathering.extend)
         async with client:
-            self._connection += 1
             self._client = client
             await client.subscribe([(each, 1) for each in self._topics.subscriptions()])
             backoff.reset()
             self._on_link(True)
             log.info("broker.connected", host=self._broker.host, port=self._broker.port)
-            async for gathered in cast("AsyncIterator[list[tuple[aiomqtt.Message, float]]]", client.messages):
-                yield [self._delivery(message, at) for message, at in gathered]
+            async for gathered in cast("AsyncIterator[list[Delivery]]", client.messages):
+                yield gathered
 
-    def _delivery(self, message: aiomqtt.Message, received_s: float) -> Delivery:
-        # Time of receipt never runs backwards, whatever the machine's clock does.
-        self._latest_ms = max(self._latest_ms, int(received_s * 1000))
-        return Delivery(
-            message.topic.value,
-            message.payload,
-            self._latest_ms,
-            message.mid,
-            message.qos,
-            self._connection,
-        )
+    def _now_ms(self) -> int:
+        """Time of receipt. It never runs backwards, whatever the machine's clock does."""
+        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
+        return self._latest_ms
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that these are ours now. Those of a connection that is gone will come again and be known."""

@@ -3,7 +3,7 @@
 import asyncio
 
 from twin.stream.inbox import MAX_BYTES, MAX_MESSAGES, MAX_UNHELD, MAX_UNHELD_BYTES, Inbox
-from twin.stream.reader import Delivery
+from twin.stream.packets import Delivery
 
 TOPIC = "users/v1/c1/reading"
 
