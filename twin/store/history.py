@@ -12,7 +12,8 @@ from twin.views import rfc3339
 
 _LEDGER = """
 SELECT greatest(start, $2) AS start, least(coalesce(until, $3), $3) AS until, category
-FROM segment WHERE instrument_id = $1 AND start < $3 AND (until IS NULL OR until > $2) ORDER BY segment.start
+FROM segment WHERE instrument_id = $1 AND $2 < $3 AND start < $3 AND (until IS NULL OR until > $2)
+ORDER BY segment.start
 """
 _POWER = """
 SELECT floor(extract(epoch FROM time - $2) / $4)::int AS bucket, avg(power_w) AS mean_w, max(power_w) AS max_w
