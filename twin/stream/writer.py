@@ -19,18 +19,21 @@ MAX_A_ROUND = 500
 class StateWriter:
     """Publishes what is marked as changed, as it is when its turn comes: a state overtaken by a newer one is not sent.
 
-    `render` gives topic and payload of a name. What waits is bounded by the number of names.
+    `render` gives topic and payload of a name. What waits is bounded by the number of names. A broker that was away may
+    have forgotten everything, so it is told everything anew.
     """
 
     def __init__(self, broker: BrokerAddress, client_id: str, render: Callable[[str], tuple[str, bytes]]) -> None:
         self._broker = broker
         self._client_id = client_id
         self._render = render
+        self._names: set[str] = set()
         self._waiting: dict[str, None] = {}
 
     def mark(self, names: Iterable[str]) -> None:
         """These have changed."""
         for name in names:
+            self._names.add(name)
             self._waiting[name] = None
 
     async def run(self) -> None:
@@ -40,6 +43,7 @@ class StateWriter:
             try:
                 async with self._broker.client(self._client_id) as client:
                     backoff.reset()
+                    self.mark(sorted(self._names))
                     await self._send(client)
             except aiomqtt.MqttError as error:
                 log.warning("broker.writer_lost", error=str(error), retry_s=round(backoff.next_s, 1))
@@ -48,7 +52,7 @@ class StateWriter:
     async def _send(self, client: aiomqtt.Client) -> None:
         while True:
             for name in list(self._waiting)[:MAX_A_ROUND]:
+                del self._waiting[name]  # what changes while it is being sent waits again
                 topic, payload = self._render(name)
                 await client.publish(topic, payload, retain=True)
-                del self._waiting[name]
             await asyncio.sleep(ROUND_S)
