@@ -2,6 +2,7 @@
 
 import typer
 
+from benchmarks.cli import app as bench
 from twin.cli.demo import demo
 from twin.cli.doctor import doctor
 from twin.cli.info import info
@@ -17,6 +18,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(info)
 app.command()(doctor)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import typer
@@ -23,6 +23,7 @@ from twin.logs import set_up_logs
 from twin.registration import register_controllers, register_instruments, register_platforms
 from twin.running import Running, announced
 from twin.servers import Account, claim_home, hash_password, speaker_account
+from twin.servers.homes import empty_home
 from twin.servers.progress import console_progress
 from twin.settings import Settings
 
@@ -38,6 +39,8 @@ def demo(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Folder with recorded power traces (CSV, .gz) to replay."),
     ] = None,
+    *,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the earlier demo and start anew.")] = False,
 ) -> None:
     """Run a demo site: 280 instruments on three levels of platforms, 50 of them connected and streaming live.
 
@@ -50,7 +53,8 @@ def demo(
     with explained(Console(stderr=True)):
         settings = settings_with(http_host=host, http_port=port)
         set_up_logs(settings.log_format, "warning" if settings.log_level == "info" else settings.log_level)
-        reason = run(_demo(settings, _traces_in(traces), seconds(ends_after), console))
+        wanted = _Wanted(_traces_in(traces), seconds(ends_after), fresh)
+        reason = run(_demo(settings, wanted, console))
     if reason is not None:
         Console(stderr=True).print(f"[bold red]The board did not go live:[/] {reason}", highlight=False)
         raise typer.Exit(1)
@@ -65,11 +69,21 @@ def _traces_in(folder: Path | None) -> list[Path]:
     return found[: site.CONNECTED]
 
 
-async def _demo(settings: Settings, traces: Sequence[Path], ends_after_s: float | None, console: Console) -> str | None:
+class _Wanted(NamedTuple):
+    """What was asked for on the command line."""
+
+    traces: Sequence[Path]
+    ends_after_s: float | None
+    fresh: bool
+
+
+async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | None:
     """Run the demo; the reason why it did not go live, or None."""
     started_s = time.monotonic()
     stop = stop_on_signals()
     with claim_home("demo") as home:
+        if wanted.fresh:
+            empty_home(home)
         kept = people.load_secrets(home)
         seeding = _Seeding(home, kept, settings)
         async with AsyncExitStack() as stack:
@@ -77,16 +91,16 @@ async def _demo(settings: Settings, traces: Sequence[Path], ends_after_s: float 
                 running = await stack.enter_async_context(hosted(settings, home, progress, seeding))
                 access = _access(running, seeding.kept, own_broker=settings.mqtt_url is None)
                 stack.enter_context(announced(home, access))
-                toml = _scenario(settings, running, seeding.kept, traces)
+                toml = _scenario(settings, running, seeding.kept, wanted.traces)
                 await stack.enter_async_context(simulated(home, toml))
                 progress("Waiting for the instruments to come online", None)
                 watch = BoardWatch(running.http, site.CONNECTED)
-                reason = await _until_live(watch, running, stop, ends_after_s or LIVE_WITHIN_S)
+                reason = await _until_live(watch, running, stop, wanted.ends_after_s or LIVE_WITHIN_S)
             if reason is not None:
                 return reason
             console.print(_welcome(access, time.monotonic() - started_s))
             sys.stdout.flush()
-            await _until_end(running, stop, ends_after_s, started_s)
+            await _until_end(running, stop, wanted.ends_after_s, started_s)
     return None
 
 

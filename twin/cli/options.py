@@ -54,8 +54,10 @@ def explained(errors: Console) -> Iterator[None]:
     """End with exit code 1 and one clear message where something is wrong that the reader can put right."""
     try:
         yield
-    except (SettingsError, ServersError, AnotherWriterError, IncompatibleVersionError) as error:
+    except (SettingsError, ServersError, AnotherWriterError) as error:
         _end(errors, str(error))
+    except IncompatibleVersionError as error:
+        _end(errors, f"{error}. Use the version that wrote them; a demo starts anew with: twin demo --fresh")
     except asyncpg.PostgresError as error:
         _end(errors, f"The database refused: {error}. `twin doctor` says what it lacks.")
     except OSError as error:

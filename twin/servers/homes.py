@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from twin.servers.errors import ServersError
 
 PROJECT = "users-twin"
 _SERVER_USER = "nobody"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,20 @@ def claim_home(name: str, base: Path | None = None) -> Iterator[Path]:
     for number in count(1):
         home = base / (name if number == 1 else f"{name}-{number}")
         make_folder(home)
-        with (home / "lock").open("w") as lock:
+        with (home / _LOCK).open("w") as lock:
             if not try_lock(lock.fileno()):
                 continue
             yield home
             return
+
+
+def empty_home(home: Path) -> None:
+    """Remove all data of a claimed home whose servers do not run; the claim stays."""
+    for entry in home.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
 
 
 def try_lock(fd: int) -> bool:

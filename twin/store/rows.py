@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,6 +26,9 @@ _EVENTS: Mapping[str, type[Birth | Death | Card | Ack]] = {
     "card": Card,
     "ack": Ack,
 }
+
+
+_V = TypeVar("_V")
 
 
 class IncompatibleVersionError(Exception):
@@ -95,16 +98,18 @@ def packed(value: Twin | Book) -> bytes:
 
 def unpacked_twin(version: int, state: bytes) -> Twin:
     """A checkpoint as a value. Raises IncompatibleVersionError."""
-    _check(version)
-    return _TWIN.decode(state)
+    return _unpacked(_TWIN, version, state)
 
 
 def unpacked_book(version: int, book: bytes) -> Book:
     """A mark as a value. Raises IncompatibleVersionError."""
-    _check(version)
-    return _BOOK.decode(book)
+    return _unpacked(_BOOK, version, book)
 
 
-def _check(version: int) -> None:
-    if version != VERSION:
-        raise IncompatibleVersionError(f"checkpoint of layout {version}; this program reads {VERSION}")
+def _unpacked(decoder: msgspec.msgpack.Decoder[_V], version: int, data: bytes) -> _V:
+    try:
+        if version == VERSION:
+            return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise IncompatibleVersionError(f"a stored twin cannot be read: {error}") from error
+    raise IncompatibleVersionError(f"the stored twins have layout {version}; this program reads {VERSION}")
