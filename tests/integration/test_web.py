@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -141,7 +142,7 @@ async def test_a_name_cannot_become_a_formula_in_a_spreadsheet(site: Site) -> No
 
 
 async def test_power_over_time(site: Site) -> None:
-    query = {"from": "2025-10-09T00:00:00+08:00", "to": "2025-10-09T06:00:00+08:00", "points": 6}
+    query: dict[str, str | int] = {"from": "2025-10-09T00:00:00+08:00", "to": "2025-10-09T06:00:00+08:00", "points": 6}
     series = (await site.http.get("/api/v1/twins/SEM-000/power", params=query)).json()
     assert series["from"] == "2025-10-08T16:00:00.000+00:00"
     assert series["step_s"] == 3600
@@ -163,10 +164,10 @@ async def test_recent_power_is_read_once_for_many_boards(site: Site) -> None:
 
 
 async def test_health_is_503_only_when_down(site: Site) -> None:
-    for status, code in (("ok", 200), ("degraded", 200), ("down", 503)):
-        site.campus.health_status = Health(status, {"broker": {"reconnects": 3}})
+    for health, code in ((Health("ok", {}), 200), (Health("degraded", {}), 200), (Health("down", {}), 503)):
+        site.campus.health_status = health
         answer = await site.http.get("/health")
-        assert (answer.status_code, answer.json()["status"]) == (code, status)
+        assert (answer.status_code, answer.json()["status"]) == (code, health.status)
 
 
 async def test_metrics_tell_of_the_service_and_of_the_boards(site: Site) -> None:
@@ -243,6 +244,58 @@ async def test_every_answer_carries_the_security_headers(site: Site, path: str) 
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert "access-control-allow-origin" not in headers
+
+
+# Pages
+
+
+async def test_pages_speak_the_language_that_is_liked_best(site: Site) -> None:
+    async def language(path: str = "/", **headers: str) -> str:
+        return (await site.http.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()})).text
+
+    assert 'lang="en"' in await language(accept_language="de, en;q=0.5, zh;q=0.4")
+    assert 'lang="zh-CN"' in await language(accept_language="zh-TW,zh;q=0.9,en;q=0.8")
+    assert 'lang="en"' in await language(accept_language="nonsense;q=x,,")
+    assert 'lang="zh-CN"' in await language("/?lang=zh", accept_language="en")
+    assert 'lang="zh-CN"' in await language(accept_language="en"), "the choice is remembered"
+
+
+@pytest.mark.parametrize(("path", "text"), [("/instruments/NOPE", "no such instrument"), ("/nothing", "nothing here")])
+async def test_people_get_a_page_where_programs_get_a_problem_document(site: Site, path: str, text: str) -> None:
+    page = await site.http.get(path, headers={"accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert text in page.text
+    document = await site.http.get(path, headers={"accept": "application/json"})
+    assert (document.status_code, document.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_page_holds_no_markup_from_outside(site: Site) -> None:
+    name = "</script><script>alert(1)</script>"
+    site.campus.add(Instrument("X-001", name, name, name, name, "HEAT", name, "1.00", None, None))
+    for path in ("/instruments", "/instruments/X-001", f"/instruments?q={name}", f"/sign-in?next=/{name}"):
+        text = (await site.http.get(path)).text
+        assert "<script>alert" not in text, path
+
+
+async def test_static_files_may_be_kept_for_ever(site: Site) -> None:
+    address = re.findall(r'src="(/static/[0-9a-f]{12}/board\.js)"', (await site.http.get("/")).text)
+    answer = await site.http.get(address[0])
+    assert "immutable" in answer.headers["cache-control"]
+    assert "javascript" in answer.headers["content-type"]
+    assert (await site.http.get("/static/../app.py")).status_code == 404
+
+
+async def test_signing_in_by_form_leads_back_and_never_elsewhere(site: Site) -> None:
+    form = {"username": "manager", "password": "right"}
+    answer = await site.http.post("/sign-in", data=form | {"next": "/instruments?q=a"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/instruments?q=a")
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    site.http.cookies.clear()
+    for evil in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        assert (await site.http.post("/sign-in", data=form | {"next": evil})).headers["location"] == "/"
+        site.http.cookies.clear()
+    wrong = await site.http.post("/sign-in", data=form | {"password": "wrong"})
+    assert (wrong.status_code, "User name or password is wrong" in wrong.text) == (401, True)
 
 
 # Signing in

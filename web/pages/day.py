@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from twin.interface import LedgerDay, LedgerSegment
 from twin.state import Category
+from web.pages.words import STATES
 
 
 class Stretch(NamedTuple):
@@ -53,7 +54,7 @@ def day_view(ledger: LedgerDay, zone: ZoneInfo, today: Date) -> DayView:
         length=_minutes(start, end),
         stretches=[_stretch(segment, start, zone) for segment in ledger.segments],
         hours=list(_hours(start, end, zone)),
-        minutes={category: spent for category, spent in ledger.minutes.items() if spent},
+        minutes={category: ledger.minutes[category] for category in STATES if ledger.minutes.get(category)},
         total=ledger.total,
         is_today=day == today,
     )

@@ -1,5 +1,6 @@
 """Templates in two languages, and what every page needs."""
 
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,16 @@ class Pages:
             "levels": {level: words.gettext(name) for level, name in LEVELS.items()},
             "script_words": msgspec.to_builtins(script_words(words.gettext)),
         }
-        environment.filters |= {"name": _named(language), "other_name": _named("en" if language == "zh" else "zh")}
+        environment.filters |= {
+            "name": _named(language),
+            "other_name": _named("en" if language == "zh" else "zh"),
+            "money": _money,
+        }
         return environment
+
+
+def _money(amount: str) -> str:
+    return f"{Decimal(amount):,.2f}"
 
 
 def _is_for_people(request: Request[Any, Any, Any]) -> bool:

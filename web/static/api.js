@@ -1,7 +1,10 @@
 /** The JSON API as the pages use it. */
 
+import { setBy } from "./clock.js";
+
 export async function fetchJson(path) {
   const answer = await fetch(path, { headers: { accept: "application/json" } });
+  setBy(answer);
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }

@@ -3,6 +3,7 @@
 import "./page.js";
 import "./tile.js";
 import { fetchAll, fetchJson } from "./api.js";
+import { now } from "./clock.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
@@ -47,42 +48,58 @@ function takeIn({ detail }) {
 }
 
 async function draw() {
-  const now = Date.now();
-  if (whole || [...changed].some((code) => !tiles.has(code))) await setOut();
-  drawing = 0;
-  for (const code of changed) tiles.get(code)?.show(views.get(code), now);
-  changed.clear();
-  arrange();
+  try {
+    const isNew = (whole || [...changed].some((code) => !tiles.has(code))) && (await setOut());
+    const isMoved = paint();
+    if (isNew || isMoved) arrange();
+  } catch (error) {
+    console.warn(error);
+    whole = true;
+    setTimeout(() => takeIn({ detail: { twins: [] } }), 2000);
+  } finally {
+    drawing = 0;
+  }
 }
 
-/** One tile an instrument, in the order of the catalogue; tiles that are there already stay. */
+/** Bring the tiles of changed twins up to date. Says whether any is in another state than before. */
+function paint() {
+  const time = now();
+  let isMoved = false;
+  for (const code of changed) isMoved = tiles.get(code)?.show(views.get(code), time) || isMoved;
+  changed.clear();
+  return isMoved;
+}
+
+/** One tile an instrument, by code; tiles that are there already stay. */
 async function setOut() {
-  whole = false;
   if ([...views.keys()].some((code) => !instruments.has(code))) await learn();
+  whole = false;
   for (const [code, tile] of tiles) {
     if (views.has(code)) continue;
     tile.remove();
     tiles.delete(code);
   }
-  let isNew = false;
-  for (const code of [...views.keys()].sort()) {
-    if (tiles.has(code) || !instruments.has(code)) continue;
-    const tile = document.createElement("twin-tile");
-    const after = [...tiles.keys()].find((other) => other > code);
-    board.insertBefore(tile, after ? tiles.get(after) : null);
-    tile.describe(instruments.get(code));
+  let next = board.firstElementChild;
+  for (const code of [...views.keys()].filter((code) => instruments.has(code)).sort()) {
+    const tile = tiles.get(code) ?? document.createElement("twin-tile");
+    if (tile === next) next = tile.nextElementSibling;
+    else board.insertBefore(tile, next);
+    if (!tiles.has(code)) tile.describe(instruments.get(code));
     tiles.set(code, tile);
-    isNew = true;
   }
   board.setAttribute("aria-busy", "false");
-  if (isNew) drawSparks();
+  drawSparks();
+  return true;
 }
 
 async function learn() {
   const [listed, all] = await Promise.all([fetchAll("/api/v1/instruments?connected=true"), fetchAll("/api/v1/platforms")]);
-  instruments = new Map(listed.map((instrument) => [instrument.code, instrument]));
+  instruments = new Map(listed.map((instrument) => [instrument.code, { ...instrument, text: textOf(instrument) }]));
   platforms = families(all);
 }
+
+const textOf = (instrument) =>
+  [instrument.code, instrument.name_zh, instrument.name_en, instrument.model, instrument.place].join("\n").toLowerCase();
 
 /** Totals, what is hidden and what is shown. */
 function arrange() {
@@ -126,8 +143,8 @@ async function drawSparks() {
 }
 
 setInterval(() => {
-  const now = Date.now();
-  for (const tile of tiles.values()) tile.tick(now);
+  const time = now();
+  for (const tile of tiles.values()) tile.tick(time);
 }, 20_000);
 setInterval(() => document.hidden || drawSparks(), 60_000);
 filters.addEventListener("change", arrange);

@@ -27,11 +27,10 @@ export class Filters extends EventTarget {
     return FIELDS.some((field) => this[field]);
   }
 
-  /** Does an instrument belong on the board, its state apart? */
+  /** Does an instrument, whose `text` is what can be searched, belong on the board, its state apart? */
   admits(instrument, platforms) {
     if (this.platform && !platforms.get(this.platform)?.has(instrument.platform)) return false;
-    const text = `${instrument.code}\n${instrument.name_zh}\n${instrument.name_en}\n${instrument.model}\n${instrument.place}`;
-    return this.words.every((word) => text.toLowerCase().includes(word));
+    return this.words.every((word) => instrument.text.includes(word));
   }
 
   clear() {

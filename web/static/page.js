@@ -1,13 +1,14 @@
 /** What every page has: the clock, light or dark, the language link. */
 
+import { now } from "./clock.js";
 import { clockOf } from "./words.js";
 
 const root = document.documentElement;
 
 function tellTime() {
   const shown = document.getElementById("clock");
-  shown.textContent = clockOf(Date.now());
-  setTimeout(tellTime, 60_000 - (Date.now() % 60_000));
+  shown.textContent = clockOf(now());
+  setTimeout(tellTime, Math.min(5_000, 60_000 - (now() % 60_000)));
 }
 
 /** Light becomes dark, dark becomes light, and stays so. */

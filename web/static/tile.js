@@ -29,11 +29,11 @@ class TwinTile extends HTMLElement {
     this.#write("place", [instrument.code, instrument.place].filter(Boolean).join(" · "));
   }
 
-  /** The twin as it is now; touches only what differs. */
+  /** The twin as it is now; touches only what differs. Says whether its state is another than before. */
   show(view, now) {
-    const before = this.#view;
+    const isOther = this.#view?.state !== view.state;
     this.#view = view;
-    if (before?.state !== view.state) {
+    if (isOther) {
       this.link.dataset.state = view.state;
       this.#parts.use.setAttribute("href", `#sign-${view.state}`);
       this.#write("state", stateWord(view.state));
@@ -43,6 +43,7 @@ class TwinTile extends HTMLElement {
     this.#write("unit", unit);
     this.link.toggleAttribute("data-stale", view.stale);
     this.tick(now);
+    return isOther;
   }
 
   /** What the passing of time changes. */

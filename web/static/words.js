@@ -1,5 +1,7 @@
 /** Words, times and figures as the reader wants them. */
 
+import { now as present } from "./clock.js";
+
 const root = document.documentElement;
 const words = JSON.parse(document.getElementById("words").textContent);
 const language = root.lang;
@@ -21,7 +23,7 @@ export function say(key, blanks = {}) {
 export const stateWord = (state) => words.states[state];
 
 /** Hours and minutes in the site's zone; with the day where it is not today. */
-export function timeOf(moment, now = Date.now()) {
+export function timeOf(moment, now = present()) {
   const then = new Date(moment);
   return (dayOnly.format(then) === dayOnly.format(now) ? clock : dayAndClock).format(then);
 }
@@ -29,7 +31,7 @@ export function timeOf(moment, now = Date.now()) {
 export const clockOf = (moment) => clock.format(new Date(moment));
 
 /** How long ago, in one or two units. */
-export function spanOf(moment, now = Date.now()) {
+export function spanOf(moment, now = present()) {
   const minutes = Math.floor((now - new Date(moment)) / 60_000);
   if (minutes < 1) return say("justNow");
   const hours = Math.floor(minutes / 60);
@@ -43,5 +45,5 @@ export function spanOf(moment, now = Date.now()) {
 export function powerOf(watts) {
   if (watts === null || watts === undefined) return ["–", ""];
   if (watts >= 10_000) return [tenths.format(watts / 1000), "kW"];
-  return [(watts < 10 ? tenths : whole).format(watts), "W"];
+  return [(watts > 0 && watts < 10 ? tenths : whole).format(watts), "W"];
 }

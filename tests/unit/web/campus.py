@@ -52,8 +52,8 @@ _WATTS = {Category.OFF: 0.4, Category.STANDBY: 21.0, Category.IDLE: 25.0, Catego
 class Campus:
     """Instruments of which all but every fifth have a controller. One account: `manager`, password `right`."""
 
-    def __init__(self, count: int = 15) -> None:
-        self.clock_ms = START_MS
+    def __init__(self, count: int = 15, clock_ms: int = START_MS) -> None:
+        self.clock_ms = clock_ms
         self.health_status: Health = Health("ok", {"broker": {"status": "ok"}, "database": {"status": "ok"}})
         self.listeners: list[Listener] = []
         self.ledgers_asked: list[tuple[str, date]] = []
@@ -252,11 +252,15 @@ def _ledger_day(code: str, day: date, zone: ZoneInfo, now_ms: int) -> LedgerDay:
     return LedgerDay(code, day.isoformat(), "Asia/Shanghai", segments, minutes, sum(minutes.values()))
 
 
+def _now_ms() -> int:
+    return round(datetime.now().astimezone().timestamp() * 1000)
+
+
 async def _live(campus: Campus) -> None:
     chance = random.Random(1)  # noqa: S311 - only to look lively
     while True:
         await asyncio.sleep(0.1)
-        campus.clock_ms = round(datetime.now().astimezone().timestamp() * 1000)
+        campus.clock_ms = _now_ms()
         for view in chance.sample(campus.views(), min(5, len(campus.views()))):
             watts = max(0.0, (view.power.watts or 0) * chance.uniform(0.9, 1.1) + chance.uniform(-1, 1))
             state = chance.choice(STATES) if chance.random() < 0.02 else None
@@ -267,7 +271,7 @@ async def _main(port: int, count: int) -> None:
     from web.app import create_app  # noqa: PLC0415
     from web.server import serving  # noqa: PLC0415
 
-    campus = Campus(count)
+    campus = Campus(count, _now_ms())
     async with serving(create_app(campus), "127.0.0.1", port) as bound:
         sys.stdout.write(f"http://127.0.0.1:{bound}\n")
         sys.stdout.flush()
