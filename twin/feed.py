@@ -1,11 +1,10 @@
 """What is recorded becomes visible: the last recorded state of each twin, its revision, and who is told of changes."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from twin.fleet import Fleet
 from twin.instrument import link_at
 from twin.interface import Listener
 from twin.recorder import Clock
@@ -19,23 +18,22 @@ log = structlog.get_logger(__name__)
 class Feed:
     """Twins as recorded. The fleet is ahead of it while a batch is being stored."""
 
-    def __init__(self, fleet: Fleet, registry: Registry, clock: Clock) -> None:
-        self._fleet = fleet
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
         self._shown: dict[str, tuple[int, Twin]] = {}
         self._listeners: list[Listener] = []
         self.rev = 0
 
-    def publish(self, controllers: Sequence[str]) -> list[str]:
-        """Show these twins as the fleet has them now; the codes of their instruments."""
-        if not controllers:
+    def publish(self, twins: Mapping[str, Twin]) -> list[str]:
+        """Show these twins, by controller; gives the codes of their instruments."""
+        if not twins:
             return []
         self.rev += 1
         codes = []
-        for controller in controllers:
+        for controller, twin in twins.items():
             code = self._registry.connected[controller].instrument
-            self._shown[code] = self.rev, self._fleet.twin(controller)
+            self._shown[code] = self.rev, twin
             codes.append(code)
         for listener in list(self._listeners):
             listener(codes)

@@ -33,9 +33,10 @@ class Metrics:
 
         self._verdicts = {verdict: self.messages.labels(verdict.value) for verdict in Verdict}
 
-    def count(self, verdict: Verdict) -> None:
-        """One more message of which this became."""
-        self._verdicts[verdict].inc()
+    def count(self, verdicts: Mapping[Verdict, int]) -> None:
+        """So many more messages of which this became."""
+        for verdict, messages in verdicts.items():
+            self._verdicts[verdict].inc(messages)
 
     def set_links(self, links: Mapping[LinkState, int]) -> None:
         """How many twins' links are in which state."""

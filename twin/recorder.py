@@ -1,12 +1,16 @@
 """The one way data flows: inbox -> fleet -> store -> acknowledgement -> feed.
 
-What has been applied to the fleet is stored before anything else is taken up: when the store cannot, the same batch is
-tried until it can, the broker keeps what comes meanwhile, and nobody is shown a state that is not recorded.
+The fleet is at most one batch ahead of the store: while one is being stored, the next one gathers, and grows with the
+time that storing takes. When the store cannot, the same batch is tried until it can, the broker keeps what comes
+meanwhile, and nobody is shown a state that is not recorded.
 """
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import asyncpg
@@ -16,7 +20,7 @@ from twin.decisions import Outcome, Verdict
 from twin.events import Arrival, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
-from twin.state import Book
+from twin.state import Book, Twin
 from twin.store import Batch, Ids, Store
 from twin.store.commit import AnotherWriterError
 from twin.store.rows import to_time
@@ -31,6 +35,10 @@ log = structlog.get_logger(__name__)
 MAX_IDLE_S = 1.0
 """How often time is let pass at the least."""
 
+MAX_GATHER_S = 0.5
+MAX_ROWS = 20_000
+"""However much waits, a batch is closed then. A large one writes each twin's checkpoint once for many messages."""
+
 Clock: TypeAlias = Callable[[], int]
 """Milliseconds since the epoch."""
 
@@ -38,6 +46,22 @@ Clock: TypeAlias = Callable[[], int]
 def system_clock() -> int:
     """The machine's clock: the only place where the service reads it."""
     return time.time_ns() // 1_000_000
+
+
+class _Work:
+    """Messages taken up since the last batch was closed, and the batch they have led to."""
+
+    def __init__(self) -> None:
+        self.batch = Batch(secrets.token_hex(8))
+        self.deliveries: list[Delivery] = []
+        self.verdicts: Counter[Verdict] = Counter()
+        self._enough_s = time.monotonic() + MAX_GATHER_S
+
+    def __bool__(self) -> bool:
+        return bool(self.deliveries or self.batch)
+
+    def is_enough(self) -> bool:
+        return bool(self) and (self.batch.rows >= MAX_ROWS or time.monotonic() >= self._enough_s)
 
 
 class Recorder:
@@ -52,7 +76,7 @@ class Recorder:
         topics: Topics,
         ids: Callable[[str], Ids],
         acknowledge: Callable[[Sequence[Delivery]], None],
-        publish: Callable[[Sequence[str]], None],
+        publish: Callable[[Mapping[str, Twin]], None],
         metrics: Metrics,
         clock: Clock = system_clock,
     ) -> None:
@@ -69,55 +93,70 @@ class Recorder:
         self.failure = ""
 
     async def run(self) -> None:
-        """Work for ever."""
-        while True:
+        """Work for ever: while one batch is being stored, the next one gathers."""
+        async with asyncio.TaskGroup() as group:
+            storing = group.create_task(asyncio.sleep(0))
+            while True:
+                work = await self._gather(storing)
+                await storing
+                storing = group.create_task(self._store_and_show(work), name="store")
+                storing.add_done_callback(lambda _: self._inbox.nudge())
+                if work.batch.refolds:
+                    await storing  # a ledger is computed anew from what is stored: nothing may run ahead of that
+
+    async def _gather(self, storing: asyncio.Task[None]) -> _Work:
+        """Take up messages and the passing of time until nothing waits and the store is free, or it is enough."""
+        work = _Work()
+        while not (work.is_enough() or (work and storing.done() and not self._inbox)):
             deliveries = await self._inbox.take(self._until_due_s())
-            await self.work(deliveries)
+            for delivery in deliveries:
+                self._take_up(delivery, work)
+            work.deliveries += deliveries
+            work.batch.add(self._fleet.handle(Tick(self._clock())))
+            await asyncio.sleep(0)  # boards and health checks get their turn
+        work.batch.twins = {controller: self._fleet.twin(controller) for controller in work.batch.changed}
+        return work
 
     def _until_due_s(self) -> float:
         return min(MAX_IDLE_S, max(0.0, (self._fleet.next_due_ms() - self._clock()) / 1000))
 
-    async def work(self, deliveries: Sequence[Delivery]) -> None:
-        """Apply and store these messages and the passing of time, then acknowledge and show what changed."""
-        batch = Batch(secrets.token_hex(8))
-        for delivery in deliveries:
-            self._take_up(delivery, batch)
-        batch.add(self._fleet.handle(Tick(self._clock())))
-        if batch:
-            await self._commit(batch)
-        self._acknowledge(deliveries)
-        self._publish(list(batch.changed))
+    async def _store_and_show(self, work: _Work) -> None:
+        if work.batch:
+            await self._commit(work.batch)
+        self._acknowledge(work.deliveries)
+        self._metrics.count(work.verdicts)
+        self._publish(work.batch.twins)
 
-    def _take_up(self, delivery: Delivery, batch: Batch) -> None:
+    def _take_up(self, delivery: Delivery, work: _Work) -> None:
         source = self._topics.source(delivery.topic)
         if source is None:
-            self._quarantine(batch, delivery, Malformed(Reason.UNKNOWN_TOPIC, "no such topic", delivery.payload))
+            self._quarantine(work, delivery, Malformed(Reason.UNKNOWN_TOPIC, "no such topic", delivery.payload))
             return
         controller, kind = source
         if controller not in self._fleet:
             detail = f"{controller} is not registered"
-            self._quarantine(batch, delivery, Malformed(Reason.UNKNOWN_CONTROLLER, detail, delivery.payload))
+            self._quarantine(work, delivery, Malformed(Reason.UNKNOWN_CONTROLLER, detail, delivery.payload))
             return
         messages, malformed = decode(kind, delivery.payload)
         for each in malformed:
-            self._quarantine(batch, delivery, each)
+            self._quarantine(work, delivery, each)
         for message in messages:
             arrival = Arrival(controller, delivery.received_ms, message)
-            self._file(arrival, self._fleet.handle(arrival), delivery, batch)
+            self._file(arrival, self._fleet.handle(arrival), delivery, work)
 
-    def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, batch: Batch) -> None:
-        self._metrics.count(outcome.verdict)
+    def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
+        work.verdicts[outcome.verdict] += 1
         if outcome.verdict is Verdict.UNBELIEVABLE:
             detail = f"time {outcome.at_ms} is too far from the time of receipt"
-            self._quarantine(batch, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, delivery.payload))
+            self._quarantine(work, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, delivery.payload))
         elif outcome.verdict is not Verdict.DUPLICATE:
-            batch.record(arrival, outcome.at_ms, self._ids(arrival.controller).controller_id)
-            batch.add(outcome)
+            work.batch.record(arrival, outcome.at_ms, self._ids(arrival.controller).controller_id)
+            work.batch.add(outcome)
 
-    def _quarantine(self, batch: Batch, delivery: Delivery, malformed: Malformed) -> None:
+    def _quarantine(self, work: _Work, delivery: Delivery, malformed: Malformed) -> None:
         self._metrics.quarantined.labels(malformed.reason.value).inc()
         log.warning("message.quarantined", topic=delivery.topic, reason=malformed.reason.value, detail=malformed.detail)
-        batch.quarantine.append(
+        work.batch.quarantine.append(
             (
                 to_time(delivery.received_ms),
                 delivery.topic.replace("\x00", ""),
@@ -132,7 +171,7 @@ class Recorder:
         while True:
             started = time.perf_counter()
             try:
-                await self._store.commit(batch, self._ids, self._fleet.twin, self._refold)
+                await self._store.commit(batch, self._ids, partial(self._refold, batch))
             except (asyncpg.PostgresError, asyncpg.InterfaceError, AnotherWriterError, OSError, TimeoutError) as error:
                 self._note_failure(error, len(batch.readings))
                 await backoff.wait()
@@ -141,8 +180,10 @@ class Recorder:
                 self._metrics.refolds.inc(len(batch.refolds))
                 return
 
-    def _refold(self, controller: str, base: Book, told: Sequence[tuple[int, Arrival]]) -> Outcome:
-        return self._fleet.refold(controller, base, told, self._clock())
+    def _refold(self, batch: Batch, controller: str, base: Book, told: Sequence[tuple[int, Arrival]]) -> Outcome:
+        outcome = self._fleet.refold(controller, base, told, self._clock())
+        batch.twins[controller] = self._fleet.twin(controller)
+        return outcome
 
     def _note_failure(self, error: Exception, readings: int) -> None:
         self._metrics.commit_failures.inc()

@@ -1,7 +1,7 @@
 """The service: the only place where all parts of the twin are wired together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from twin.people import People
 from twin.recorder import Clock, Recorder, system_clock
 from twin.registry import Registry, load_registry
 from twin.settings import Settings, SettingsError
-from twin.state import NEW_TWIN
+from twin.state import NEW_TWIN, Twin
 from twin.store import Ids, Store
 from twin.store.history import History
 from twin.store.migrate import migrate, tortoise_config
@@ -48,7 +48,7 @@ class TwinService:
         self._registry = registry
         self._metrics = Metrics()
         self._fleet = Fleet()
-        self._feed = Feed(self._fleet, registry, clock)
+        self._feed = Feed(registry, clock)
         self._history = History(pool, self.timezone)
         self._people = People()
         self._store = Store(settings.database_url)
@@ -79,7 +79,7 @@ class TwinService:
         checkpoints = await read_checkpoints(pool)
         for controller, connected in self._registry.connected.items():
             self._fleet.register(controller, connected.policy, checkpoints.get(controller, NEW_TWIN))
-        self._show(list(self._fleet))
+        self._show({controller: self._fleet.twin(controller) for controller in self._fleet})
         log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints))
         self.finished = asyncio.create_task(self._run(), name="service")
 
@@ -110,8 +110,8 @@ class TwinService:
         self._broker_up = up
         self._metrics.broker_up.set(up)
 
-    def _show(self, controllers: Sequence[str]) -> None:
-        self._writer.mark(self._feed.publish(controllers))
+    def _show(self, twins: Mapping[str, Twin]) -> None:
+        self._writer.mark(self._feed.publish(twins))
 
     def _public(self, code: str) -> tuple[str, bytes]:
         return self._topics.public_twin(code), msgspec.json.encode(self._feed.view(code))

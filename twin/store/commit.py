@@ -50,10 +50,17 @@ class Batch:
         self.spans: dict[str, tuple[Span, ...]] = {}
         self.marks: list[Mark] = []
         self.changed: dict[str, None] = {}
+        self.twins: dict[str, Twin] = {}
+        """Those changed, as they were when the batch was closed: the fleet may be ahead by the time it is stored."""
         self.refolds: dict[str, tuple[int, Book | None]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.readings or self.events or self.quarantine or self.changed)
+
+    @property
+    def rows(self) -> int:
+        """How many messages it holds."""
+        return len(self.readings) + len(self.events) + len(self.quarantine)
 
     def record(self, arrival: Arrival, at_ms: int, controller_id: int) -> None:
         """Add a message to the log."""
@@ -109,9 +116,7 @@ class Store:
         if self._connection is not None:
             await self._connection.close()
 
-    async def commit(
-        self, batch: Batch, ids: Callable[[str], Ids], twin: Callable[[str], Twin], refold: Refold
-    ) -> None:
+    async def commit(self, batch: Batch, ids: Callable[[str], Ids], refold: Refold) -> None:
         """Store a batch, once, however often it is tried. Raises asyncpg.PostgresError or OSError when it cannot."""
         connection = await self.open()
         try:
@@ -121,7 +126,7 @@ class Store:
                 await _copy(connection, batch)
                 for controller in batch.refolds:
                     await _refold(connection, batch, controller, ids(controller), refold)
-                await _write_books(connection, batch, ids, twin)
+                await _write_books(connection, batch, ids)
                 await connection.execute(
                     "INSERT INTO writer VALUES ('service', $1) ON CONFLICT (name) DO UPDATE SET batch = $1", batch.name
                 )
@@ -181,16 +186,14 @@ async def _told_after(
     return [(at_ms, arrival) for key, at_ms, arrival in keyed if key > base.physics.newest]
 
 
-async def _write_books(
-    connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids], twin: Callable[[str], Twin]
-) -> None:
-    if batch.changed:
+async def _write_books(connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids]) -> None:
+    if batch.twins:
         await connection.execute(
             "INSERT INTO checkpoint SELECT id, $1, state FROM unnest($2::int[], $3::bytea[]) AS t (id, state) "
             "ON CONFLICT (controller_id) DO UPDATE SET version = excluded.version, state = excluded.state",
             VERSION,
-            [ids(controller).controller_id for controller in batch.changed],
-            [packed(twin(controller)) for controller in batch.changed],
+            [ids(controller).controller_id for controller in batch.twins],
+            [packed(twin) for twin in batch.twins.values()],
         )
     if batch.spans:
         await _write_segments(connection, {ids(each).instrument_id: spans for each, spans in batch.spans.items()})

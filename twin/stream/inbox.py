@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from twin.stream.packets import Delivery
 
-MAX_MESSAGES = 4_000
+MAX_MESSAGES = 1_000
 MAX_BYTES = 1_000_000
 """What is worked on in one go, so that boards and health checks get their turn in between."""
 MAX_UNHELD = 50_000
@@ -43,8 +43,12 @@ class Inbox:
         """When the delivery that has waited longest was received."""
         return self._waiting[0].received_ms if self._waiting else None
 
+    def nudge(self) -> None:
+        """Let whoever waits to `take` go on, with nothing if need be."""
+        self._filled.set()
+
     async def take(self, timeout_s: float) -> list[Delivery]:
-        """What can be worked on in one go; empty when nothing came in time."""
+        """What can be worked on in one go; empty when nothing came in time, or at a nudge."""
         if not self._waiting:
             self._filled.clear()
             try:
