@@ -204,7 +204,12 @@ def test_every_command_is_in_the_contract_with_its_options() -> None:
     assert re.findall(r"^### `(.+)`$", described, re.MULTILINE) == list(commands)
     for name, command in commands.items():
         words = {marked.partition(" ")[0] for marked in _marked(_section(described, f"### `{name}`"))}
-        options = {option for each in command.params for option in each.opts if option.startswith("--")}
+        options = {
+            option
+            for each in command.params
+            for option in (*each.opts, *each.secondary_opts)
+            if option.startswith("--")
+        }
         assert options <= words, name
         assert {word for word in words if word.startswith("--")} <= options, name
 
