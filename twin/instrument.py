@@ -17,7 +17,7 @@ import msgspec
 from twin.decisions import Verdict
 from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
 from twin.identity import is_seen, remember
-from twin.physics import occupancy_after, power_after
+from twin.physics import occupancy_after, power_after, power_changes
 from twin.policy import Policy
 from twin.state import FOREVER_MS, Link, LinkState, OrderKey, Physics, Reported, Twin
 
@@ -134,9 +134,8 @@ def link_at(link: Link | None, now_ms: int, policy: Policy) -> tuple[LinkState, 
 def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
     """When the twin may next look different, or its ledger must go on, though nobody says anything."""
     dues = [*_link_dues(twin.link, policy)]
-    if twin.physics.power is not None:
-        power = twin.physics.power
-        dues += (power.active_end_ms + policy.power_hold_ms, power.on_end_ms + policy.power_hold_ms)
+    if twin.physics.power is not None and twin.physics is not twin.book.physics:
+        dues += power_changes(twin.physics.power, policy)  # else they are the book's
     if twin.physics.occupancy is not None:
         dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
     # What the ledger has to catch up with is due at once.

@@ -83,7 +83,6 @@ def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now
     link, link_since_ms = link_at(twin.link, now_ms, policy)
     occupancy, occupancy_since_ms = occupancy_at(physics.occupancy, max(now_ms, physics.newest[0]), policy)
     state, since_ms = _booked(twin.book, now_ms, policy)
-    intrusion = physics.power is not None and confirmed_at(physics.power, max(now_ms, physics.newest[0]), policy)
     return TwinView(
         instrument=instrument,
         controller=controller,
@@ -98,7 +97,7 @@ def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now
         occupancy=occupancy,
         occupancy_since=_time(occupancy_since_ms),
         door=_word(physics.door_open, "open", "closed"),
-        intrusion="confirmed" if intrusion else "no",
+        intrusion=_intrusion(physics.power, now_ms, policy),
         session=None,
         booking=None,
         alerts=(),
@@ -116,6 +115,12 @@ def _power(power: Power | None, now_ms: int, policy: Policy) -> PowerView:
         return PowerView(None, None, None, None)
     power_class, since_ms = power_class_at(power, max(now_ms, power.at_ms), policy)
     return PowerView(power.watts, _CLASS[power_class], _CLASS[power.raw], rfc3339(since_ms))
+
+
+def _intrusion(power: Power | None, now_ms: int, policy: Policy) -> Literal["no", "confirmed"]:
+    if power is None or confirmed_at(power, max(now_ms, power.at_ms), policy) is None:
+        return "no"
+    return "confirmed"
 
 
 def _word(reported: Reported | None, on: _A, off: _B) -> _A | _B | Literal["unknown"]:
