@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader
@@ -26,6 +27,7 @@ from web.recent import RecentPower
 from web.security import OriginCheck, add_headers
 from web.settings import WebSettings
 
+_log = structlog.get_logger(__name__)
 _API = Router(
     "/api/v1",
     route_handlers=[
@@ -111,10 +113,16 @@ def _static(pages: Pages) -> Router:
     return create_static_files_router(pages.static_path, [STATIC], cache_control=keep)
 
 
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("board_hub_failed", exc_info=error)
+
+
 def _beating(hub: Hub) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         beating = asyncio.create_task(hub.run(), name="board-hub")
+        beating.add_done_callback(_tell_failure)
         try:
             yield
         finally:

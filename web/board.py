@@ -132,9 +132,14 @@ class Board:
     def _codes(self, scope: Scope, cursor: Cursor | None) -> list[str]:
         if cursor is None or self._is_behind(cursor):
             return [i.code for i in self._service.instruments() if i.controller is not None and scope.has(i)]
-        return [code for code in self._since(cursor.seen_rev) if scope.has(self._service.instrument(code))]
+        changed = self._since(cursor.seen_rev, scope.instrument)
+        return [code for code in changed if scope.has(self._service.instrument(code))]
 
-    def _since(self, rev: int) -> Iterable[str]:
+    def _since(self, rev: int, only: str | None) -> Iterable[str]:
+        if only is not None:
+            if self._changed.get(only, -1) > rev:
+                yield only
+            return
         for code in reversed(self._changed):
             if self._changed[code] <= rev:
                 return

@@ -215,7 +215,7 @@ async def test_a_lost_connection_is_told_and_made_good(page: Page, site: Site) -
     site.campus.remove("TEM-001")
     site.campus.add(Instrument("AAA-001", "新", "New one", "", "", "HEAT", "", "1.00", None, "c-new"))
     await site.start()
-    await expect(page.get_by_role("alert")).to_be_hidden(timeout=10_000)
+    await expect(page.locator("#notice")).to_be_hidden(timeout=10_000)
     await expect(one.locator(".tile-watts")).to_have_text("77")
     await expect(tile(page, "TEM-001")).to_have_count(0)
     await expect(page.locator("twin-tile").first).to_contain_text("New one")

@@ -15,10 +15,10 @@ export function showLine(feed) {
     notice.hidden = line !== "lost";
     document.body.classList.toggle("lost", line === "lost");
     if (line !== "lost") return;
+    notice.firstElementChild.textContent = reason ? say("refused") : say("lost");
     let left = seconds;
     const count = () => {
-      const text = left > 0 ? say("lost", { n: left }) : say("retrying");
-      notice.textContent = reason ? `${say("refused")} ${text}` : text;
+      notice.lastElementChild.textContent = left > 0 ? say("again", { n: left }) : say("againNow");
       left -= 1;
     };
     count();
