@@ -3,7 +3,7 @@
 Durations are ten thousand times shorter than by default, so that the oracle can look at every millisecond.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.property.service import CONTROLLER
 from twin import fleet
-from twin.events import Ack, Arrival, Birth, Card, Death, Event, Message, Reading, Tick
+from twin.events import Ack, Arrival, Birth, Card, Death, Door, Event, Message, Reading, Tick
 from twin.policy import Policy
 from twin.rules import ledger
 
@@ -23,7 +23,7 @@ PAST_MS = 250
 END_MS = 60
 """So long after the last event nothing changes by the passing of time any more."""
 
-Events: TypeAlias = list[Event | None]
+Events: TypeAlias = Sequence[Event | None]
 """What comes to the service; None is a moment at which it commits."""
 
 
@@ -92,6 +92,9 @@ offsets = st.sampled_from([0, 0, 0, -1, 2, 6, -6, 12, 28, -25])
 """How far the controller's clock is ahead."""
 
 
+_DOORS: tuple[Door | None, ...] = (None, "open", "closed")
+
+
 class Teller:
     """Turns a script into events."""
 
@@ -100,7 +103,7 @@ class Teller:
         self._now_ms = T0
         self._boots = ["a"]
         self._numbers = {"a": 0}
-        self._events: Events = []
+        self._events: list[Event | None] = []
         self._sent: list[Message] = []
 
     def tell(self, script: list[Step]) -> Events:
@@ -162,7 +165,7 @@ class Teller:
 
     def _reading(self, step: Step, ts: int, boot: str | None = None) -> Reading:
         boot, seq, ts = self._next(ts, boot)
-        door = (None, "open", "closed")[step.count % 3]
+        door = _DOORS[step.count % 3]
         return Reading(boot, seq, ts, step.watts, relay=step.relay, occupied=step.occupied, door=door)
 
     def _next(self, ts: int, boot: str | None = None) -> tuple[str, int, int]:
@@ -212,6 +215,12 @@ def last_ms(events: Events) -> int:
 def at_ms(event: Event) -> int:
     """When an event comes to the service."""
     return event.received_ms if isinstance(event, Arrival) else event.now_ms
+
+
+def sent_ms(arrival: Arrival) -> int:
+    """When the controller sent a message, by its own clock."""
+    assert not isinstance(arrival.message, Death)
+    return arrival.message.ts
 
 
 def arrivals(events: Events) -> list[Arrival]:

@@ -20,12 +20,13 @@ from tests.property.streams import (
     last_ms,
     policies,
     profile,
+    sent_ms,
     short_times,
     streams,
     told_streams,
 )
 from twin.decisions import Verdict
-from twin.events import Arrival, Tick
+from twin.events import Arrival, Event, Tick
 from twin.policy import Policy
 from twin.state import NEW_BOOK, Category, Span
 
@@ -46,7 +47,7 @@ def served(events: Events, policy: Policy, until_ms: int) -> Service:
     return service
 
 
-@profile(400)
+@profile(250)
 @given(streams, policies)
 def test_the_ledger_is_what_the_rules_say(events: Events, policy: Policy) -> None:
     end_ms = last_ms(events) + END_MS
@@ -55,7 +56,7 @@ def test_the_ledger_is_what_the_rules_say(events: Events, policy: Policy) -> Non
         assert service.category(t_ms) is oracle.category(t_ms), t_ms - T0
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies)
 def test_the_spans_partition_time_after_every_rewrite(events: Events, policy: Policy) -> None:
     service, now_ms = Service(policy), T0
@@ -71,7 +72,7 @@ def test_the_spans_partition_time_after_every_rewrite(events: Events, policy: Po
             assert span.category is not following.category
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies)
 def test_nothing_is_written_about_the_future(events: Events, policy: Policy) -> None:
     service = Service(policy)
@@ -81,18 +82,18 @@ def test_nothing_is_written_about_the_future(events: Events, policy: Policy) -> 
             assert service.ledger[-1].start_ms <= at_ms(event)
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies, st.lists(st.integers(0, 400), max_size=30), st.sampled_from([1, 7]))
 def test_ticks_at_any_moments_change_nothing(events: Events, policy: Policy, extra: list[int], every: int) -> None:
     end_ms = last_ms(events) + END_MS
-    without = [event for event in events if not isinstance(event, Tick)]
+    without = arrivals(events)
     moments = [T0 + 3 * each for each in extra] + list(range(T0, end_ms, every))
-    ticks = [Tick(moment) for moment in moments if moment <= end_ms]
-    with_ticks = sorted([event for event in without if event is not None] + ticks, key=at_ms)
+    ticks: list[Event] = [Tick(moment) for moment in moments if moment <= end_ms]
+    with_ticks = sorted([*without, *ticks], key=at_ms)
     assert served(with_ticks, policy, end_ms).ledger == served(without, policy, end_ms).ledger
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies)
 def test_duplicates_change_nothing(events: Events, policy: Policy) -> None:
     service, now_ms = Service(policy), T0
@@ -112,7 +113,7 @@ def test_duplicates_change_nothing(events: Events, policy: Policy) -> None:
                 assert not hasattr(known.message, "seq"), "only a death has no identity"
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies, st.data())
 def test_computed_anew_from_any_mark_it_is_the_same(events: Events, policy: Policy, data: st.DataObject) -> None:
     end_ms = last_ms(events) + END_MS
@@ -126,7 +127,7 @@ def test_computed_anew_from_any_mark_it_is_the_same(events: Events, policy: Poli
     assert service.ledger == written
 
 
-@profile(100)
+@profile(80)
 @given(streams, policies, st.sets(st.integers(0, 80), max_size=6))
 def test_a_restart_at_any_moment_changes_nothing(events: Events, policy: Policy, restarts: set[int]) -> None:
     end_ms = last_ms(events) + END_MS
@@ -156,7 +157,7 @@ def _spans(oracle: Oracle, end_ms: int) -> Iterator[Span]:
             yield last
 
 
-@profile(100)
+@profile(80)
 @given(told_streams, policies, st.data())
 def test_the_order_of_arrival_makes_a_difference_to_contact_only(
     told: list[Arrival], policy: Policy, data: st.DataObject
@@ -167,13 +168,13 @@ def test_the_order_of_arrival_makes_a_difference_to_contact_only(
     either unknown, or what the instrument did, the same in both: the receipt decides whether it is known, never what.
     """
     delays = st.integers(0, policy.clock_tolerance_ms)
-    others = [msgspec.structs.replace(each, received_ms=each.message.ts + data.draw(delays)) for each in told]
+    others = [msgspec.structs.replace(each, received_ms=sent_ms(each) + data.draw(delays)) for each in told]
     others.sort(key=lambda arrival: arrival.received_ms)
     end_ms = max(arrival.received_ms for arrival in told + others) + END_MS
-    one, other = served(list(told), policy, end_ms), served(list(others), policy, end_ms)
+    one, other = served(told, policy, end_ms), served(others, policy, end_ms)
     for t_ms in range(T0 - PAST_MS, end_ms):
         pair = {one.category(t_ms), other.category(t_ms)}
-        if any(each.message.ts <= t_ms < each.message.ts + policy.stale_after_ms for each in told):
+        if any(sent_ms(each) <= t_ms < sent_ms(each) + policy.stale_after_ms for each in told):
             assert len(pair) == 1, t_ms - T0
         else:
             assert len(pair - {Category.UNKNOWN}) <= 1, t_ms - T0

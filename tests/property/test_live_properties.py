@@ -49,7 +49,7 @@ def moments(events: Events) -> Iterator[tuple[int, list[Arrival]]]:
             yield later_ms, told
 
 
-@profile(200)
+@profile(120)
 @given(streams, policies)
 def test_the_live_view_is_what_the_rules_say(events: Events, policy: Policy) -> None:
     service, applied = Service(policy), 0
@@ -79,7 +79,7 @@ def check_live(shown: TwinView, oracle: Oracle, now_ms: int) -> None:
         assert shown.occupancy_since == rfc3339(since(line.occupancy, at))
 
 
-@profile(150)
+@profile(100)
 @given(streams, policies)
 def test_once_late_messages_are_worked_in_the_state_is_the_ledgers(events: Events, policy: Policy) -> None:
     service, applied = Service(policy), 0
@@ -94,7 +94,7 @@ def test_once_late_messages_are_worked_in_the_state_is_the_ledgers(events: Event
         assert view(service, now_ms).since == rfc3339(service.ledger[-1].start_ms)
 
 
-@profile(150)
+@profile(100)
 @given(streams, policies)
 def test_nothing_changes_by_time_alone_without_a_timer(events: Events, policy: Policy) -> None:
     """Time is let pass only when a timer rings; then the ledger has been written up to every moment."""
