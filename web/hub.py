@@ -35,10 +35,10 @@ class Hub:
         self._beat = asyncio.Event()
         self._watched: dict[Scope, int] = {}
         registry = self._registry = CollectorRegistry()
-        self._clients = Gauge("users_twin_board_clients", "Boards being watched", registry=registry)
-        self._frames = Counter("users_twin_board_frames", "Frames handed to boards", registry=registry)
-        self._refused = Counter("users_twin_board_refused", "Boards refused: all places taken", registry=registry)
-        self.let_go = Counter("users_twin_board_let_go", "Boards let go: too slow to read", registry=registry)
+        self._clients = Gauge("twin_board_clients", "Boards being watched", registry=registry)
+        self._frames = Counter("twin_board_frames", "Frames handed to boards", registry=registry)
+        self._refused = Counter("twin_board_refused", "Boards refused: all places taken", registry=registry)
+        self.let_go = Counter("twin_board_let_go", "Boards let go: too slow to read", registry=registry)
 
     def metrics(self) -> bytes:
         """Prometheus text about the boards."""

@@ -3,7 +3,7 @@
 import { say } from "./words.js";
 
 const PAGE_MS = 12_000;
-const LEAST_EM = { width: 14.5, height: 8.6 };
+const LEAST_EM = { width: 14.5, height: 9.2 };
 
 export class Wall {
   #tiles = document.getElementById("tiles");
@@ -36,8 +36,9 @@ export class Wall {
   /** Of the tiles to be shown, those on the present page. */
   select(tiles) {
     if (!this.isOn || tiles.length === 0) return tiles;
-    const { columns, rows } = this.#fit(tiles.length);
-    const pages = Math.ceil(tiles.length / (columns * rows));
+    const most = this.#most();
+    const pages = Math.ceil(tiles.length / (most.columns * most.rows));
+    const { columns, rows } = this.#fit(Math.ceil(tiles.length / pages), most);
     this.#page %= pages;
     this.#tiles.style.setProperty("--columns", columns);
     this.#tiles.style.setProperty("--rows", rows);
@@ -45,14 +46,22 @@ export class Wall {
     return tiles.slice(this.#page * columns * rows, (this.#page + 1) * columns * rows);
   }
 
-  /** The fewest columns and rows that hold all tiles, as far as they can still be read. */
-  #fit(count) {
+  /** As many columns and rows as can still be read. */
+  #most() {
     const em = parseFloat(getComputedStyle(this.#tiles).fontSize);
-    const { clientWidth: width, clientHeight: height } = this.#tiles;
-    const most = { columns: Math.max(1, Math.floor(width / (LEAST_EM.width * em))), rows: Math.max(1, Math.floor(height / (LEAST_EM.height * em))) };
-    if (count >= most.columns * most.rows) return most;
-    const columns = Math.min(most.columns, Math.max(1, Math.ceil(Math.sqrt((count * width) / (height * 1.9)))));
-    return { columns, rows: Math.min(most.rows, Math.ceil(count / columns)) };
+    const { clientWidth, clientHeight } = this.#tiles;
+    return {
+      columns: Math.max(1, Math.floor(clientWidth / (LEAST_EM.width * em))),
+      rows: Math.max(1, Math.floor(clientHeight / (LEAST_EM.height * em))),
+    };
+  }
+
+  /** The fewest columns and rows that hold so many tiles, so that each is as large as it can be. */
+  #fit(count, most) {
+    const { clientWidth, clientHeight } = this.#tiles;
+    const wide = Math.ceil(Math.sqrt((count * clientWidth) / (clientHeight * 1.9)));
+    const rows = Math.min(most.rows, Math.ceil(count / Math.min(most.columns, wide)));
+    return { columns: Math.ceil(count / rows), rows };
   }
 
   #keepTurning() {
