@@ -11,6 +11,10 @@ from twin.policy import Policy, layered
 from twin.store import Ids
 
 
+class RegistryError(Exception):
+    """Something in the registry cannot be used; the message says what and where."""
+
+
 class Connected(msgspec.Struct, frozen=True):
     """An instrument with a controller."""
 
@@ -33,7 +37,7 @@ class Registry(msgspec.Struct, frozen=True):
 
 
 async def load_registry() -> Registry:
-    """Read the tables. Raises msgspec.ValidationError where a stored policy is wrong."""
+    """Read the tables. Raises RegistryError where a stored policy is wrong."""
     platforms = await Platform.all().select_related("parent").order_by("id")
     instruments = await Instrument.all().select_related("platform").order_by("code")
     controllers = await Controller.all().select_related("instrument__platform")
@@ -76,10 +80,14 @@ def _instrument(row: Instrument, controller: str | None) -> interface.Instrument
 
 def _connected(row: Controller) -> Connected:
     instrument: Any = row.instrument
+    try:
+        policy = layered(instrument.platform.policy, instrument.policy)
+    except msgspec.ValidationError as error:
+        raise RegistryError(f"the policy of {instrument.code} or of its platform is wrong: {error}") from error
     return Connected(
         controller=row.name,
         instrument=instrument.code,
         ids=Ids(row.id, instrument.id),
-        policy=layered(instrument.platform.policy, instrument.policy),
+        policy=policy,
         password_hash=row.password_hash,
     )

@@ -174,8 +174,8 @@ async def test_metrics_tell_of_the_service_and_of_the_boards(site: Site) -> None
     async with site.board() as board:
         await received(board)
         text = (await site.http.get("/metrics")).text
-    assert "users_twin_twins 12" in text
-    assert "users_twin_board_clients 1.0" in text
+    assert "twin_twins 12" in text
+    assert "twin_board_clients 1.0" in text
 
 
 async def test_openapi_describes_every_parameter(site: Site) -> None:
@@ -437,12 +437,12 @@ async def test_a_board_that_does_not_read_is_let_go_and_hurts_nobody() -> None:
         await received(reader)
         deaf = await _deaf_board(site.port)
         async with asyncio.timeout(30):
-            while "users_twin_board_let_go_total 1.0" not in (await site.http.get("/metrics")).text:
+            while "twin_board_let_go_total 1.0" not in (await site.http.get("/metrics")).text:
                 for view in site.campus.views():
                     site.campus.change(view.instrument, watts=1.0)
                 assert len((await received(reader))["changes"]) > 0
         async with asyncio.timeout(5):
-            while "users_twin_board_clients 1.0" not in (await site.http.get("/metrics")).text:
+            while "twin_board_clients 1.0" not in (await site.http.get("/metrics")).text:
                 continue
         deaf.close()
 

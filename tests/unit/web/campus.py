@@ -114,7 +114,7 @@ class Campus:
         return self.health_status
 
     def metrics(self) -> bytes:
-        return b"# HELP users_twin_twins Twins\n# TYPE users_twin_twins gauge\nusers_twin_twins 12\n"
+        return b"# HELP twin_twins Twins\n# TYPE twin_twins gauge\ntwin_twins 12\n"
 
     async def sign_in(self, username: str, password: str) -> str | None:
         if (username, password) != ("manager", "right"):
