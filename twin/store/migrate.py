@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
+from tortoise import Tortoise
 from tortoise.migrations.api import migrate as migrate_tables
 
 log = structlog.get_logger(__name__)
@@ -37,5 +38,6 @@ async def migrate(database_url: str) -> None:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await migrate_tables(config=tortoise_config(database_url), direction="forward")
     finally:
+        await Tortoise.close_connections()
         await connection.close()
     log.info("database.migrated")
