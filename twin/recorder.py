@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
-import asyncpg
+import msgspec
 import structlog
 
 from twin.decisions import Outcome, Verdict
@@ -22,7 +22,7 @@ from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.state import Book, Twin
 from twin.store import Batch, Ids, Store
-from twin.store.commit import AnotherWriterError
+from twin.store.commit import UNAVAILABLE, AnotherWriterError
 from twin.store.rows import to_time
 from twin.stream.backoff import Backoff
 from twin.stream.inbox import Inbox
@@ -148,7 +148,8 @@ class Recorder:
         work.verdicts[outcome.verdict] += 1
         if outcome.verdict is Verdict.UNBELIEVABLE:
             detail = f"time {outcome.at_ms} is too far from the time of receipt"
-            self._quarantine(work, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, delivery.payload))
+            message = msgspec.json.encode(arrival.message)  # alone: its neighbours in an array may be well
+            self._quarantine(work, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, message))
         elif outcome.verdict is not Verdict.DUPLICATE:
             work.batch.record(arrival, outcome.at_ms, self._ids(arrival.controller).controller_id)
             work.batch.add(outcome)
@@ -172,7 +173,7 @@ class Recorder:
             started = time.perf_counter()
             try:
                 await self._store.commit(batch, self._ids, partial(self._refold, batch))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, AnotherWriterError, OSError, TimeoutError) as error:
+            except (*UNAVAILABLE, AnotherWriterError) as error:
                 self._note_failure(error, len(batch.readings))
                 await backoff.wait()
             else:

@@ -2,11 +2,11 @@
 
 A commit whose answer is lost may have happened or not. So each batch has a name that is written with it: when it is
 tried again and its name is found, it has been stored already. The same connection holds the lock that makes this
-process the only writer.
+process the only writer; should another have had the lock while this connection was lost, the name found is not ours.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
@@ -25,11 +25,19 @@ log = structlog.get_logger(__name__)
 Refold: TypeAlias = Callable[[str, Book, Sequence[tuple[int, Arrival]]], Outcome]
 """Computes a controller's ledger anew from a book and the messages after it: `Fleet.refold` at a given time."""
 
+UNAVAILABLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a database that is away, full or refusing raises; trying again later may help."""
+
 _WRITER_LOCK = 0x75736572735F7477
+_LAST_BATCH = "SELECT batch FROM writer WHERE name = 'service'"
 
 
 class AnotherWriterError(Exception):
     """Another service already writes to this database."""
+
+
+class OvertakenError(Exception):
+    """Another service has written to this database in the meantime: what this one believes is out of date."""
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -94,14 +102,20 @@ class Store:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._connection: asyncpg.Connection | None = None
+        self._last: str | None = None
 
-    async def open(self) -> asyncpg.Connection:
-        """The connection that holds the writer's lock, made anew where it was lost.
+    async def open(self) -> None:
+        """Take the writer's place: what is stored now is what this writer goes on from.
 
         Raises:
-            AnotherWriterError: another process holds the lock.
+            AnotherWriterError: another process has it.
 
         """
+        connection = await self._connected()
+        self._last = await connection.fetchval(_LAST_BATCH)
+
+    async def _connected(self) -> asyncpg.Connection:
+        """The connection that holds the writer's lock, made anew where it was lost."""
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
         connection = await asyncpg.connect(self._url, timeout=10, command_timeout=120)
@@ -117,23 +131,39 @@ class Store:
             await self._connection.close()
 
     async def commit(self, batch: Batch, ids: Callable[[str], Ids], refold: Refold) -> None:
-        """Store a batch, once, however often it is tried. Raises asyncpg.PostgresError or OSError when it cannot."""
-        connection = await self.open()
+        """Store a batch, once, however often it is tried.
+
+        Raises:
+            AnotherWriterError, and those of UNAVAILABLE: not now.
+            OvertakenError: never again.
+
+        """
+        connection = await self._connected()
         try:
             async with connection.transaction():
-                if await connection.fetchval("SELECT batch FROM writer WHERE name = 'service'") == batch.name:
-                    return
-                await _copy(connection, batch)
-                for controller in batch.refolds:
-                    await _refold(connection, batch, controller, ids(controller), refold)
-                await _write_books(connection, batch, ids)
-                await connection.execute(
-                    "INSERT INTO writer VALUES ('service', $1) ON CONFLICT (name) DO UPDATE SET batch = $1", batch.name
-                )
+                if not await self._is_stored(connection, batch):
+                    await _write(connection, batch, ids, refold)
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
             connection.terminate()
             self._connection = None
             raise
+        self._last = batch.name
+
+    async def _is_stored(self, connection: asyncpg.Connection, batch: Batch) -> bool:
+        stored = await connection.fetchval(_LAST_BATCH)
+        if stored not in {batch.name, self._last}:
+            raise OvertakenError("another service has written to this database meanwhile: this one must start anew")
+        return bool(stored == batch.name)
+
+
+async def _write(connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids], refold: Refold) -> None:
+    await _copy(connection, batch)
+    for controller in batch.refolds:
+        await _refold(connection, batch, controller, ids(controller), refold)
+    await _write_books(connection, batch, ids)
+    await connection.execute(
+        "INSERT INTO writer VALUES ('service', $1) ON CONFLICT (name) DO UPDATE SET batch = $1", batch.name
+    )
 
 
 async def _copy(connection: asyncpg.Connection, batch: Batch) -> None:
