@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -21,6 +22,7 @@ from twin.registry import Registry, load_registry
 from twin.settings import Settings, SettingsError
 from twin.state import NEW_TWIN, Twin
 from twin.store import Ids, Store
+from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
 from twin.store.migrate import migrate, tortoise_config
 from twin.store.restore import read_checkpoints
@@ -32,6 +34,9 @@ from twin.stream.writer import StateWriter
 from twin.views import TwinView
 
 log = structlog.get_logger(__name__)
+
+PROBE_S = 2.0
+"""How long a health check waits for the database."""
 
 
 class TwinService:
@@ -49,6 +54,7 @@ class TwinService:
         self._metrics = Metrics()
         self._fleet = Fleet()
         self._feed = Feed(registry, clock)
+        self._pool = pool
         self._history = History(pool, self.timezone)
         self._people = People()
         self._store = Store(settings.database_url)
@@ -159,24 +165,33 @@ class TwinService:
         return self._recent[2]
 
     async def health(self) -> interface.Health:
-        failing = self._recorder.failing_since_ms
-        lag_s = self._lag_s()
-        database = {"status": "ok" if failing is None else "down", "error": self._recorder.failure or None}
-        broker = {"status": "ok" if self._broker_up else "down"}
-        inbox = {"waiting": len(self._inbox), "lag_s": lag_s}
-        status = "down" if failing is not None else "ok" if self._broker_up else "degraded"
+        status, error = await self._database()
+        broker = "ok" if self._broker_up else "down"
         return msgspec.convert(
             {
-                "status": status,
+                "status": "down" if status == "down" else "ok" if status == broker == "ok" else "degraded",
                 "components": {
-                    "database": database,
-                    "broker": broker,
-                    "inbox": inbox,
+                    "database": {"status": status, "error": error},
+                    "broker": {"status": broker},
+                    "inbox": {"waiting": len(self._inbox), "lag_s": self._lag_s()},
                     "twins": {"count": len(self._fleet)},
                 },
             },
             interface.Health,
         )
+
+    async def _database(self) -> tuple[Literal["ok", "slow", "down"], str | None]:
+        """How the database is, asked also while there is nothing to store."""
+        if self._recorder.failing_since_ms is not None:
+            return "down", self._recorder.failure
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._pool.fetchval("SELECT 1")
+        except TimeoutError:  # it may be busy with other questions
+            return "slow", f"no answer within {PROBE_S} s"
+        except UNAVAILABLE as error:
+            return "down", f"{type(error).__name__}: {error}"
+        return "ok", None
 
     def _lag_s(self) -> float:
         oldest_ms = self._inbox.oldest_ms()
@@ -217,6 +232,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
     Raises:
         asyncpg.PostgresError, OSError: the database cannot be used.
         AnotherWriterError: another service writes to this database.
+        OvertakenError (in a group, at the end): another service took over while the database was out of reach.
 
     """
     if settings.database_url is None or settings.mqtt_url is None:
