@@ -8,7 +8,11 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
+import structlog
+
 from twin.stream.packets import Delivery
+
+log = structlog.get_logger(__name__)
 
 MAX_MESSAGES = 1_000
 MAX_BYTES = 1_000_000
@@ -24,6 +28,7 @@ class Inbox:
         self._waiting: deque[Delivery] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
+        self._dropping = False
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -33,11 +38,17 @@ class Inbox:
         """Add what was received."""
         for delivery in deliveries:
             if delivery.qos == 0 and (len(self._waiting) >= MAX_UNHELD or self._bytes >= MAX_UNHELD_BYTES):
-                self.dropped += 1
+                self._drop(delivery)
             else:
                 self._waiting.append(delivery)
                 self._bytes += len(delivery.payload)
         self._filled.set()
+
+    def _drop(self, delivery: Delivery) -> None:
+        if not self._dropping:  # one line a flood: it must not become one of the log
+            log.warning("inbox.dropping", topic=delivery.topic, waiting=len(self._waiting), bytes=self._bytes)
+        self._dropping = True
+        self.dropped += 1
 
     def oldest_ms(self) -> int | None:
         """When the delivery that has waited longest was received."""
@@ -65,4 +76,5 @@ class Inbox:
             taken.append(self._waiting.popleft())
             size += len(taken[-1].payload)
         self._bytes -= size
+        self._dropping = self._dropping and bool(self._waiting)
         return taken
