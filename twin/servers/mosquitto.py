@@ -23,7 +23,7 @@ password_file {folder}/passwords
 acl_file {folder}/acl
 persistence true
 persistence_location {folder}/
-autosave_interval 60
+autosave_interval 10
 pid_file {folder}/pid
 log_dest stderr
 log_type error
@@ -34,6 +34,7 @@ connection_messages false
 set_tcp_nodelay true
 # The service acknowledges a message once it is committed: until then, and while the service is away, it waits here.
 max_inflight_messages 30000
+max_inflight_bytes 67108864
 max_queued_messages 1000000
 max_queued_bytes 536870912
 max_packet_size 4194304
