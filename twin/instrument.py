@@ -139,7 +139,7 @@ def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
     if twin.physics.occupancy is not None:
         dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
     # What the ledger has to catch up with is due at once.
-    return min(twin.book.due_ms, min((due for due in dues if due > now_ms), default=FOREVER_MS))
+    return min(twin.book.due_ms, *[due for due in dues if due > now_ms], FOREVER_MS)
 
 
 def _link_dues(link: Link | None, policy: Policy) -> tuple[int, ...]:

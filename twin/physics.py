@@ -5,8 +5,6 @@ A reading's values hold until the next reading. The class at `t` is the highest 
 `hold` late. Nothing is ever stored about the future: each function derives what holds at the moment asked about.
 """
 
-from collections.abc import Iterator
-
 from twin.policy import Policy
 from twin.state import FOREVER_MS, Occupancy, OccupancyState, Power, PowerClass
 
@@ -86,11 +84,10 @@ def confirm_due(power: Power, policy: Policy) -> int:
     return power.at_ms + max(0, policy.confirm_ms - power.active_ms)
 
 
-def power_changes(power: Power, policy: Policy) -> Iterator[int]:
+def power_changes(power: Power, policy: Policy) -> tuple[int, int, int]:
     """The moments at which the class or the confirmation may change by the passing of time alone."""
-    yield power.active_end_ms + policy.power_hold_ms
-    yield power.on_end_ms + policy.power_hold_ms
-    yield confirm_due(power, policy)
+    hold_ms = policy.power_hold_ms
+    return power.active_end_ms + hold_ms, power.on_end_ms + hold_ms, confirm_due(power, policy)
 
 
 def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, policy: Policy) -> Occupancy:  # noqa: FBT001

@@ -202,5 +202,5 @@ def _recent(spans: tuple[Span, ...], horizon_ms: int) -> tuple[Span, ...]:
 
 def _next_due(physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
     """The first moment after `at_ms` at which the category may change by itself; `FOREVER_MS` if none."""
-    dues = moments if physics.power is None else (*moments, *power_changes(physics.power, policy))
-    return min((due for due in dues if due > at_ms), default=FOREVER_MS)
+    dues = moments if physics.power is None else moments + power_changes(physics.power, policy)
+    return min([due for due in dues if due > at_ms], default=FOREVER_MS)

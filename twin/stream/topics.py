@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -31,11 +32,7 @@ class Topics(msgspec.Struct, frozen=True):
 
     def source(self, topic: str) -> tuple[str, Upward] | None:
         """Controller and kind of an upward topic; None for any other."""
-        head, _, rest = topic.partition(self.prefix + "/")
-        controller, _, kind = rest.partition("/")
-        if head or kind not in _KINDS or controller == RESERVED or not is_controller_id(controller):
-            return None
-        return controller, _KINDS[kind]
+        return _source(self.prefix, topic)
 
     def command(self, controller: str) -> str:
         """Where a controller listens for commands."""
@@ -47,6 +44,15 @@ class Topics(msgspec.Struct, frozen=True):
 
 
 _KINDS = {kind.value: kind for kind in Upward}
+
+
+@lru_cache(maxsize=32_768)  # the same few thousand topics come again and again
+def _source(prefix: str, topic: str) -> tuple[str, Upward] | None:
+    head, _, rest = topic.partition(prefix + "/")
+    controller, _, kind = rest.partition("/")
+    if head or kind not in _KINDS or controller == RESERVED or not is_controller_id(controller):
+        return None
+    return controller, _KINDS[kind]
 
 
 def is_controller_id(name: str) -> bool:
