@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -10,34 +9,12 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, WebSock
 
 from tests.chromium import FLAGS
 from tests.unit.web.campus import START_MS, Campus
+from tests.unit.web.served import Site, opened
 from twin.interface import Instrument
 from twin.state import Category
-from web.app import create_app
-from web.server import serving
-from web.settings import WebSettings
 
 WITHIN_MS = 1000
 """A change must be on the screen this soon."""
-
-
-class Site:
-    """A campus served on one port, which can stop and come back."""
-
-    def __init__(self, campus: Campus) -> None:
-        self.campus = campus
-        self.port = 0
-        self._running = AsyncExitStack()
-
-    async def start(self) -> None:
-        app = create_app(self.campus, WebSettings())
-        self.port = await self._running.enter_async_context(serving(app, "127.0.0.1", self.port))
-
-    async def stop(self) -> None:
-        await self._running.aclose()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +27,8 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site(Campus(15))
-    await site.start()
-    yield site
-    await site.stop()
+    async with opened(Campus(15)) as site:
+        yield site
 
 
 @pytest.fixture
@@ -257,21 +232,19 @@ async def test_a_name_is_text_and_never_markup(page: Page, site: Site) -> None:
 
 
 async def test_the_wall_shows_page_after_page(browser: Browser) -> None:
-    site = Site(Campus(120))
-    await site.start()
-    context = await browser.new_context(base_url=site.url, locale="en-GB", viewport={"width": 1920, "height": 1080})
-    page = await context.new_page()
-    await page.clock.install()
-    await page.goto("/?wall=1")
-    await expect(page.locator(".wall-page")).to_have_text("page 1 of 3")
-    first = await shown_codes(page)
-    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
-    await expect(page.get_by_role("searchbox")).to_be_hidden()
-    await page.clock.run_for(12_500)
-    await expect(page.locator(".wall-page")).to_have_text("page 2 of 3")
-    assert not first & await shown_codes(page)
-    await context.close()
-    await site.stop()
+    async with opened(Campus(120)) as site:
+        context = await browser.new_context(base_url=site.url, locale="en-GB", viewport={"width": 1920, "height": 1080})
+        page = await context.new_page()
+        await page.clock.install()
+        await page.goto("/?wall=1")
+        await expect(page.locator(".wall-page")).to_have_text("page 1 of 3")
+        first = await shown_codes(page)
+        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        await expect(page.get_by_role("searchbox")).to_be_hidden()
+        await page.clock.run_for(12_500)
+        await expect(page.locator(".wall-page")).to_have_text("page 2 of 3")
+        assert not first & await shown_codes(page)
+        await context.close()
 
 
 async def test_an_instrument_lives_on_its_own_page(page: Page, site: Site) -> None:
@@ -332,16 +305,14 @@ async def test_signs_in_and_out(page: Page, site: Site) -> None:
 
 
 async def test_the_catalogue_is_searched_and_paged(page: Page, browser: Browser) -> None:
-    site = Site(Campus(120))
-    await site.start()
-    await page.goto(f"{site.url}/instruments")
-    await expect(page.get_by_text("1 to 50 of 120")).to_be_visible()
-    await page.get_by_role("link", name="Next").click()
-    await expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
-    await page.get_by_label("Controller").select_option("false")
-    await page.get_by_role("button", name="Search").click()
-    await expect(page.get_by_text("1 to 24 of 24")).to_be_visible()
-    await site.stop()
+    async with opened(Campus(120)) as site:
+        await page.goto(f"{site.url}/instruments")
+        await expect(page.get_by_text("1 to 50 of 120")).to_be_visible()
+        await page.get_by_role("link", name="Next").click()
+        await expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
+        await page.get_by_label("Controller").select_option("false")
+        await page.get_by_role("button", name="Search").click()
+        await expect(page.get_by_text("1 to 24 of 24")).to_be_visible()
 
 
 async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, site: Site) -> None:

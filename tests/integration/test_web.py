@@ -1,63 +1,23 @@
-"""The web over a real server: HTTP and sockets as other programs and browsers use them."""
+"""The web over a real server: HTTP as other programs and browsers use it."""
 
 import asyncio
-import json
 import re
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.unit.web.campus import START_MS, Campus
+from tests.unit.web.served import Site, opened
 from twin.interface import Health, Instrument
 from twin.state import Category
-from web.app import create_app
-from web.server import serving
-from web.settings import WebSettings
-
-
-class Site:
-    """A served campus."""
-
-    def __init__(self, campus: Campus, port: int, http: httpx.AsyncClient) -> None:
-        self.campus = campus
-        self.port = port
-        self.http = http
-
-    def board(self, query: str = "", **options: Any) -> connect:
-        return connect(f"ws://127.0.0.1:{self.port}/ws/board{query}", proxy=None, **options)
-
-
-@asynccontextmanager
-async def opened(campus: Campus, settings: WebSettings | None = None) -> AsyncIterator[Site]:
-    async with (
-        serving(create_app(campus, settings), "127.0.0.1", 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
-    ):
-        yield Site(campus, port, http)
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     async with opened(Campus(15)) as site:
         yield site
-
-
-async def received(board: Any) -> dict[str, Any]:
-    async with asyncio.timeout(5):
-        frame: dict[str, Any] = json.loads(await board.recv())
-        return frame
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in the server's own tasks
-            await asyncio.sleep(0.01)
 
 
 # The catalogue and the twins
@@ -168,14 +128,6 @@ async def test_health_is_503_only_when_down(site: Site) -> None:
         site.campus.health_status = health
         answer = await site.http.get("/health")
         assert (answer.status_code, answer.json()["status"]) == (code, health.status)
-
-
-async def test_metrics_tell_of_the_service_and_of_the_boards(site: Site) -> None:
-    async with site.board() as board:
-        await received(board)
-        text = (await site.http.get("/metrics")).text
-    assert "twin_twins 12" in text
-    assert "twin_board_clients 1.0" in text
 
 
 async def test_openapi_describes_every_parameter(site: Site) -> None:
@@ -358,121 +310,3 @@ async def test_guessing_is_braked_and_the_right_password_lets_in_after_the_wait(
     assert (braked.status_code, braked.json()["code"]) == (429, "TOO_MANY_ATTEMPTS")
     site.campus.clock_ms += 1000 * int(braked.headers["retry-after"])
     assert (await attempt("right")).status_code == 200
-
-
-# The board's socket
-
-
-async def test_a_board_gets_a_snapshot_then_changes(site: Site) -> None:
-    async with site.board() as board:
-        snapshot = await received(board)
-        assert {twin["instrument"] for twin in snapshot["snapshot"]} == {v.instrument for v in site.campus.views()}
-        site.campus.change("SEM-000", watts=4321.0)
-        frame = await received(board)
-        assert frame["since"] == snapshot["rev"] < frame["rev"]
-        assert [(twin["instrument"], twin["power"]["watts"]) for twin in frame["changes"]] == [("SEM-000", 4321.0)]
-
-
-async def test_a_board_of_a_platform(site: Site) -> None:
-    async with site.board("?platform=CHEMISTRY") as board:
-        assert {t["instrument"] for t in (await received(board))["snapshot"]} == {"NMR-005", "LC-010", "NMR-011"}
-
-
-async def test_many_changes_become_few_frames(site: Site) -> None:
-    async with site.board() as board:
-        await received(board)
-        for watts in range(200):
-            site.campus.change("SEM-000", watts=float(watts))
-            await asyncio.sleep(0.001)
-        frames = 0
-        while (frame := await received(board))["changes"][0]["power"]["watts"] != 199.0:
-            frames += 1
-            assert len(frame["changes"]) == 1
-        assert frames < 40
-
-
-async def test_nobody_watching_costs_nothing(site: Site) -> None:
-    assert site.campus.listeners == []
-    async with site.board() as board:
-        await received(board)
-        assert len(site.campus.listeners) == 1
-    await until(lambda: not site.campus.listeners)
-
-
-@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
-async def test_another_sites_page_gets_no_socket(site: Site, origin: str) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        async with site.board(additional_headers={"origin": origin}):
-            pass
-    assert refused.value.response.status_code == 403
-
-
-async def test_our_own_page_gets_a_socket(site: Site) -> None:
-    async with site.board(additional_headers={"origin": f"http://127.0.0.1:{site.port}"}) as board:
-        assert "snapshot" in await received(board)
-
-
-async def test_an_unknown_platform_is_refused_with_a_reason(site: Site) -> None:
-    async with site.board("?platform=NOPE") as board:
-        with pytest.raises(ConnectionClosed) as closed:
-            await received(board)
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "UNKNOWN_PLATFORM")
-
-
-async def test_one_board_too_many_is_refused_and_the_others_go_on() -> None:
-    async with opened(Campus(5), WebSettings(max_boards=1)) as site, site.board() as first:
-        await received(first)
-        async with site.board() as second:
-            with pytest.raises(ConnectionClosed) as closed:
-                await received(second)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1013
-        site.campus.change("SEM-000", watts=1.0)
-        assert "changes" in await received(first)
-
-
-async def test_a_board_that_does_not_read_is_let_go_and_hurts_nobody() -> None:
-    async with opened(Campus(400), WebSettings(send_timeout_ms=300)) as site, site.board() as reader:
-        await received(reader)
-        deaf = await _deaf_board(site.port)
-        async with asyncio.timeout(30):
-            while "twin_board_let_go_total 1.0" not in (await site.http.get("/metrics")).text:
-                for view in site.campus.views():
-                    site.campus.change(view.instrument, watts=1.0)
-                assert len((await received(reader))["changes"]) > 0
-        async with asyncio.timeout(5):
-            while "twin_board_clients 1.0" not in (await site.http.get("/metrics")).text:
-                continue
-        deaf.close()
-
-
-async def _deaf_board(port: int) -> socket.socket:
-    """A client that shakes hands and then never reads."""
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(deaf, ("127.0.0.1", port))
-    handshake = (
-        f"GET /ws/board HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    await loop.sock_sendall(deaf, handshake.encode())
-    return deaf
-
-
-async def test_stopping_closes_boards_as_a_restart() -> None:
-    async with opened(Campus(5)) as site:
-        board = await site.board()
-        await received(board)
-    with pytest.raises(ConnectionClosed) as closed:
-        await received(board)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1012
-
-
-async def test_a_port_in_use_is_an_error_at_once(site: Site) -> None:
-    with pytest.raises(OSError, match="in use"):
-        async with serving(create_app(Campus(1)), "127.0.0.1", site.port):
-            pass
