@@ -76,8 +76,6 @@ class TwinService:
             metrics=self._metrics,
             clock=clock,
         )
-        self._recent: tuple[int, int, dict[str, tuple[float | None, ...]]] = (0, 0, {})
-        self._recent_lock = asyncio.Lock()
 
     async def start(self, pool: asyncpg.Pool) -> None:
         """Take the writer's place, put the fleet where it was, and only then listen."""
@@ -152,17 +150,9 @@ class TwinService:
         return await self._history.power(ids.controller_id, start_ms, end_ms, points)
 
     async def recent_power(self, minutes: int) -> dict[str, tuple[float | None, ...]]:
-        end_ms = self.now_ms() // 60_000 * 60_000
-        async with self._recent_lock:  # one query a minute, however many boards open
-            if self._recent[:2] != (end_ms, minutes):
-                by_id = await self._history.recent_power(minutes, end_ms)
-                named = {
-                    each.instrument: by_id[each.ids.controller_id]
-                    for each in self._registry.connected.values()
-                    if each.ids.controller_id in by_id
-                }
-                self._recent = end_ms, minutes, named
-        return self._recent[2]
+        by_id = await self._history.recent_power(minutes, self.now_ms())
+        connected = self._registry.connected.values()
+        return {each.instrument: by_id[each.ids.controller_id] for each in connected if each.ids.controller_id in by_id}
 
     async def health(self) -> interface.Health:
         status, error = await self._database()
