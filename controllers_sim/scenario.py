@@ -17,6 +17,7 @@ from controllers_sim.wire import CONTROLLER_ID
 
 Demand = Annotated[float, msgspec.Meta(ge=0, le=5)]
 RelayStart = Literal["on", "off", "none"]
+MAX_HISTORY_MS = 30 * 24 * 3_600_000
 ADVICE = "Every key and an example are in controllers_sim/README.md."
 
 
@@ -41,22 +42,40 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole simulation. `interval` is the time between two readings of a controller, `seed` decides all chance."""
+    """A whole simulation. `interval` is the time between two readings of a controller, `seed` decides all chance.
+
+    With `history` each controller has measured for so long before its first connection, and tells of it.
+    """
 
     controllers: tuple[ControllerEntry, ...]
     seed: int = 1
     timezone: str = "Asia/Shanghai"
     interval: str = "1s"
+    history: str | None = None
     broker: BrokerTable | None = None
     faults: Faults = Faults()
 
     def __post_init__(self) -> None:
         zone(self.timezone)
         duration_ms(self.interval)
+        self._check_history()
         ids = [entry.id for entry in self.controllers]
         twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
         if not ids or twice:
             raise ValueError(f"controllers: {', '.join(sorted(twice))} twice" if twice else "controllers: none given")
+
+    def _check_history(self) -> None:
+        try:
+            history_ms = self.history_ms
+        except ValueError as error:
+            raise ValueError(f"history: {error}") from None
+        if history_ms > MAX_HISTORY_MS:
+            raise ValueError(f"history: {self.history} is too long: at most {MAX_HISTORY_MS // 3_600_000}h")
+
+    @property
+    def history_ms(self) -> int:
+        """How long each controller has measured before its first connection, ms."""
+        return 0 if self.history is None else duration_ms(self.history)
 
 
 def zone(name: str) -> ZoneInfo:

@@ -13,6 +13,7 @@ from controllers_sim.controller import Controller, Hardware
 from controllers_sim.durations import duration_ms
 from controllers_sim.errors import SimulatorError
 from controllers_sim.faults import FaultStage
+from controllers_sim.past import Past
 from controllers_sim.profiles import PROFILES
 from controllers_sim.scenario import ControllerEntry, RelayStart, Scenario
 from controllers_sim.sources import Source, capabilities, source_of
@@ -88,6 +89,7 @@ class Station:
     source: Source
     around: Surroundings
     interval_ms: int
+    history_ms: int
     rng: Random
 
     @classmethod
@@ -99,17 +101,24 @@ class Station:
         faults = FaultStage(scenario.faults, Random(f"{scenario.seed}/{entry.id}/faults"))
         link = Link(Controller(hardware, rng), account_of(entry, around.broker), faults, rng, around)
         source = source_of(entry, scenario.seed, scenario.timezone)
-        return cls(link, source, around, duration_ms(scenario.interval), rng)
+        return cls(link, source, around, duration_ms(scenario.interval), scenario.history_ms, rng)
 
     async def run(self, delay_s: float) -> None:
         """Start after `delay_s`, then measure and talk until the simulation stops."""
         await client.wait_for(self.around.stop, delay_s)
-        self.link.controller.boot(self.around.clock())
+        now_ms = self.around.clock()
+        self.link.controller.boot(now_ms)
         measuring = asyncio.create_task(self._measure())
         try:
-            await self.link.run()
+            await self.link.run(self._past(now_ms))
         finally:
             measuring.cancel()
+
+    def _past(self, until_ms: int) -> Past | None:
+        if not self.history_ms:
+            return None
+        hardware = self.link.controller.hardware
+        return Past(hardware.id, self.source, until_ms, self.history_ms, relay=hardware.relay)
 
     async def _measure(self) -> None:
         """Measure at the interval, on a grid of its own so that not all controllers speak at once."""

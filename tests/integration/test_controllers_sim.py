@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
+import msgspec
 import pytest
 
 from controllers_sim.broker import from_url
@@ -36,6 +37,7 @@ class Ear:
         self.mqtt = mqtt
         self.heard: defaultdict[str, list[Any]] = defaultdict(list)
         self.readings: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.order: list[tuple[str, str, int]] = []
 
     async def listen(self) -> None:
         with suppress(aiomqtt.MqttError):
@@ -44,6 +46,7 @@ class Ear:
                 _, _, controller, kind = message.topic.value.split("/")
                 payload = json.loads(message.payload)
                 self.heard[f"{controller}/{kind}"].append(payload)
+                self.order.append((controller, kind, len(payload) if isinstance(payload, list) else 1))
                 if kind == "reading":
                     self.readings[controller] += payload if isinstance(payload, list) else [payload]
 
@@ -163,6 +166,43 @@ async def test_what_is_measured_while_the_broker_is_away_comes_as_history(broker
             for boot, found in each.seqs(f"c{number}").items():
                 seqs[boot] |= found
         assert len(seqs) == 1  # the same boot all along
+
+
+def told_of_the_past(ear: Ear, controller: str) -> list[int]:
+    """The sequence numbers of the boot before the first birth, as they came."""
+    [present] = {birth["boot"] for birth in ear.heard[f"{controller}/birth"]}
+    return [reading["seq"] for reading in ear.readings[controller] if reading["boot"] != present]
+
+
+async def test_the_past_is_told_once_the_last_hour_before_the_birth_and_the_rest_beside_the_present(
+    broker: BrokerInTest,
+) -> None:
+    names = [f"c{number}" for number in range(10)]
+    scenario = msgspec.structs.replace(quick(*(ControllerEntry(name, profile="hplc") for name in names)), history="9h")
+    whole = list(range(9 * 120))
+    async with listening(broker) as ear:
+        async with running(scenario, broker.speaker_url) as simulation:
+            await until(lambda: simulation.tally.online == 10)
+            await until(lambda: all(len(ear.readings[name]) > len(whole) + 3 for name in names))
+        await until(lambda: all(ear.heard[f"{name}/death"] for name in names))
+    for name in names:
+        assert told_of_the_past(ear, name) == whole
+        order = [item for item in ear.order if item[0] == name]
+        assert order[:2] == [(name, "reading", 120), (name, "birth", 1)]
+    # Nobody waited for the others' past: all were present before the last had told of it.
+    last_birth = max(index for index, (_, kind, _) in enumerate(ear.order) if kind == "birth")
+    last_array = max(index for index, (_, _, count) in enumerate(ear.order) if count > 120)
+    assert last_birth < last_array
+
+
+async def test_of_the_past_nothing_is_lost_through_outages(broker: BrokerInTest) -> None:
+    faults = Faults(disconnect=0.05, outage_s=0.2)
+    names = [f"c{number}" for number in range(8)]
+    entries = (ControllerEntry(name, profile="hplc") for name in names)
+    scenario = msgspec.structs.replace(quick(*entries, faults=faults), history="24h")
+    async with listening(broker) as ear, running(scenario, broker.speaker_url) as simulation:
+        await until(lambda: simulation.tally.lost_connections >= 3)
+        await until(lambda: all(set(told_of_the_past(ear, name)) == set(range(2880)) for name in names))
 
 
 async def test_nothing_is_lost_through_outages_reboots_and_disorder(broker: BrokerInTest) -> None:

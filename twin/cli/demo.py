@@ -17,7 +17,7 @@ from twin.cli.hosting import Hosted, hosted, stop_on_signals
 from twin.cli.options import Duration, Host, Port, explained, run, seconds, settings_with
 from twin.demo import people, site
 from twin.demo.people import Secrets
-from twin.demo.simulation import scenario, simulated
+from twin.demo.simulation import is_new, scenario, simulated
 from twin.demo.watch import BoardWatch
 from twin.logs import set_up_logs
 from twin.registration import register_controllers, register_instruments, register_platforms
@@ -91,7 +91,9 @@ async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | 
                 running = await stack.enter_async_context(hosted(settings, home, progress, seeding))
                 access = _access(running, seeding.kept, own_broker=settings.mqtt_url is None)
                 stack.enter_context(announced(home, access))
-                toml = _scenario(settings, running, seeding.kept, wanted.traces)
+                # A database given to us may have been told already.
+                history = settings.database_url is None and is_new(home)
+                toml = _scenario(settings, running, seeding.kept, wanted.traces, history=history)
                 await stack.enter_async_context(simulated(home, toml))
                 progress("Waiting for the instruments to come online", None)
                 watch = BoardWatch(running.http, site.CONNECTED)
@@ -135,12 +137,12 @@ def _access(running: Hosted, kept: Secrets, *, own_broker: bool) -> Running:
     return msgspec.structs.replace(open_to_all, mqtt=mqtt, accounts=people.accounts(kept))
 
 
-def _scenario(settings: Settings, running: Hosted, kept: Secrets, traces: Sequence[Path]) -> str:
+def _scenario(settings: Settings, running: Hosted, kept: Secrets, traces: Sequence[Path], *, history: bool) -> str:
     broker = running.broker
     if settings.mqtt_url is None:
         broker = msgspec.structs.replace(broker, username=None, password=None)
     profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
-    return scenario(broker, settings.timezone, profiles, kept.controllers, traces)
+    return scenario(broker, settings.timezone, profiles, kept.controllers, traces, history=history)
 
 
 async def _until_live(watch: BoardWatch, running: Hosted, stop: asyncio.Event, within_s: float) -> str | None:

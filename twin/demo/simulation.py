@@ -12,6 +12,14 @@ from twin.servers.homes import write_secret
 from twin.stream.broker import BrokerAddress
 
 STOP_WITHIN_S = 10
+HISTORY = "24h"
+"""What the controllers tell of when they first appear, so that there is something to see."""
+_SCENARIO = "scenario.toml"
+
+
+def is_new(home: Path) -> bool:
+    """Have controllers never run in this home?"""
+    return not (home / _SCENARIO).exists()
 
 
 def scenario(
@@ -20,13 +28,17 @@ def scenario(
     controllers: Mapping[str, str],
     passwords: Mapping[str, str],
     traces: Sequence[Path],
+    *,
+    history: bool,
 ) -> str:
     """The scenario (TOML) of the demo: profiles by controller, the first ones replaced by recorded traces.
 
-    With an account in `broker` all speak by it; else each by its own.
+    With an account in `broker` all speak by it; else each by its own. `history`: they tell of the time before.
     """
-    lines = [f"timezone = {_quoted(timezone)}", 'interval = "1s"', "[broker]", f"host = {_quoted(broker.host)}"]
-    lines.append(f"port = {broker.port}")
+    lines = [f"timezone = {_quoted(timezone)}", 'interval = "1s"']
+    if history:
+        lines.append(f"history = {_quoted(HISTORY)}")
+    lines += ["[broker]", f"host = {_quoted(broker.host)}", f"port = {broker.port}"]
     if broker.username is not None and broker.password is not None:
         lines += [f"username = {_quoted(broker.username)}", f"password = {_quoted(broker.password)}"]
     for index, (controller, profile) in enumerate(controllers.items()):
@@ -48,7 +60,7 @@ def _quoted(text: str) -> str:
 @asynccontextmanager
 async def simulated(home: Path, toml: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Controllers that run while the block does. What they print goes to `controllers.log` in the demo's home."""
-    path = home / "scenario.toml"
+    path = home / _SCENARIO
     write_secret(path, toml)
     environment = {name: value for name, value in os.environ.items() if name != "MQTT_URL"}
     with (home / "controllers.log").open("wb") as log:

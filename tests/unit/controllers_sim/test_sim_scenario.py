@@ -22,6 +22,7 @@ WHOLE = """
 seed = 7
 timezone = "Europe/Berlin"
 interval = "2s"
+history = "36h"
 
 [broker]
 host = "127.0.0.1"
@@ -56,6 +57,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_scenario_is_read_whole(path: Path) -> None:
     scenario = read_scenario(path)
     assert (scenario.seed, scenario.timezone, scenario.interval) == (7, "Europe/Berlin", "2s")
+    assert scenario.history_ms == 36 * 3_600_000
     assert scenario.broker == BrokerTable("127.0.0.1", 1884)
     assert scenario.faults == Faults(drop=0.01)
     sem, freezer = scenario.controllers
@@ -79,6 +81,8 @@ def test_a_scenario_is_read_whole(path: Path) -> None:
         ('"fr-01"', '"sem-01"', "controllers: sem-01 twice"),
         ('"Europe/Berlin"', '"Mars/Crater"', "timezone: 'Mars/Crater' is none"),
         ('"2s"', '"2"', "'2' is not a duration"),
+        ('"36h"', '"1 week"', "history: '1 week' is not a duration"),
+        ('"36h"', '"721h"', "history: 721h is too long: at most 720h"),
         ("port = 1884", "port = 0", "at broker.port"),
         ('"day.csv"', '"night.csv"', r"fr-01: trace .*night.csv is not there"),
         ("[faults]", "[faults", "Expected"),
@@ -88,6 +92,11 @@ def test_what_is_wrong_is_named_with_its_key(path: Path, before: str, after: str
     path.write_text(WHOLE.replace(before, after))
     with pytest.raises(SimulatorError, match=rf"lab\.toml: .*{problem}"):
         read_scenario(path)
+
+
+def test_a_scenario_without_history_starts_with_the_present(path: Path) -> None:
+    path.write_text(WHOLE.replace('history = "36h"', ""))
+    assert read_scenario(path).history_ms == 0
 
 
 def test_a_missing_scenario_is_reported(tmp_path: Path) -> None:
