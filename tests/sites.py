@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from inspect import isawaitable
@@ -100,10 +100,14 @@ class Site:
     def settings(self) -> Settings:
         return Settings(database_url=self.database_url, mqtt_url=self.broker.url)
 
+    def opened(self, clock: Clock = system_clock) -> AbstractAsyncContextManager[TwinService]:
+        """The service, restored, whether or not it hears the broker."""
+        return open_service(self.settings, clock)
+
     @asynccontextmanager
     async def serving(self, clock: Clock = system_clock) -> AsyncIterator[TwinService]:
         """The service, once it hears the broker."""
-        async with open_service(self.settings, clock) as service:
+        async with self.opened(clock) as service:
             await until(lambda: metric(service, "twin_broker_up"))
             yield service
 
@@ -121,12 +125,21 @@ class Site:
         """A foreign program that hears what twins publish."""
         return parse_broker(self.broker.speaker_url).client(**options)
 
-    async def sql(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(self.database_url)
         try:
-            return await connection.fetch(query, *arguments)
+            yield connection
         finally:
             await connection.close()
+
+    async def sql(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with self.connection() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def execute(self, statements: str) -> None:
+        async with self.connection() as connection:
+            await connection.execute(statements)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return (await self.sql(query, *arguments))[0][0]
