@@ -14,6 +14,7 @@ from benchmarks import ingest as ingest_bench
 from benchmarks import latency as latency_bench
 from benchmarks.processes import BenchError
 from benchmarks.tables import ingest_table, latency_table
+from twin.logs import set_up_logs
 from twin.servers import Progress, ServersError
 from twin.servers.progress import console_progress
 
@@ -48,6 +49,8 @@ def ingest(
         seconds, rounds, parts = min(seconds, 3.0), 1, False
     plan = ingest_bench.Plan(controllers, seconds, rate, rounds, parts)
     result = _run(lambda progress: ingest_bench.measure(plan, progress))
+    for complaint in filter(None, (turn.complaint for turn in result.turns)):
+        typer.echo(complaint, err=True)
     _show(result, ingest_table(result), as_json=as_json)
 
 
@@ -69,6 +72,7 @@ def latency(
 
 
 def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:
+    set_up_logs("console", "warning")
     console = Console(stderr=True)
 
     async def work() -> R:

@@ -16,7 +16,7 @@ from benchmarks.lab import Lab, Site, open_lab
 from benchmarks.listening import Heard
 from benchmarks.processes import Child, cpu_seconds
 from benchmarks.publisher import Published, publish
-from benchmarks.referee import judge
+from benchmarks.referee import judge, until_drained
 from benchmarks.subjects import Subject, running, running_service
 from twin.servers import Progress
 from twin.servers.process import until
@@ -48,6 +48,8 @@ class Turn(msgspec.Struct, frozen=True):
     lost: int | None = None
     duplicated: int | None = None
     messages_a_commit: float | None = None
+    complaint: str | None = None
+    """What the subject said last, where something is lost or there twice."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -78,33 +80,38 @@ async def _turn(plan: Plan, lab: Lab, site: Site, subject: Subject) -> Turn:
     match subject:
         case Subject.SERVICE:
             async with running_service(site) as (service, board):
-                return await _stored(plan, lab, site, subject, {"subject": service.pid, "board": board.pid})
+                return await _stored(plan, lab, site, subject, {"subject": service, "board": board})
         case Subject.FLOOR:
             async with running(subject, site) as floor:
-                return await _stored(plan, lab, site, subject, {"subject": floor.pid})
+                return await _stored(plan, lab, site, subject, {"subject": floor})
         case Subject.READER | Subject.DECODER:
             return await _heard(plan, lab, site, subject)
 
 
-async def _stored(plan: Plan, lab: Lab, site: Site, subject: Subject, pids: dict[str, int]) -> Turn:
-    meter = Meter(lab, pids)
+async def _stored(plan: Plan, lab: Lab, site: Site, subject: Subject, children: dict[str, Child]) -> Turn:
+    meter = Meter(lab, children)
     published = await publish(site, rate=plan.rate, seconds=plan.seconds)
+    await until_drained(site.database_url, published)
+    cpu_us = meter.a_message(published)
+    for each in children.values():
+        each.check()
     stored = await judge(site.database_url, published)
     return Turn(
         subject=subject,
         published=published.acknowledged,
         publish_rate=published.rate,
         rate=round(stored.messages / max(0.001, stored.last_ms - published.started_ms) * 1000, 1),
-        cpu_us=meter.a_message(published),
+        cpu_us=cpu_us,
         lost=stored.lost,
         duplicated=stored.duplicated,
         messages_a_commit=round(stored.messages / max(1, stored.commits), 1),
+        complaint=children["subject"].said() if stored.lost or stored.duplicated else None,
     )
 
 
 async def _heard(plan: Plan, lab: Lab, site: Site, subject: Subject) -> Turn:
     async with running(subject, site) as reader:
-        meter = Meter(lab, {"subject": reader.pid})
+        meter = Meter(lab, {"subject": reader})
         published = await publish(site, rate=plan.rate, seconds=plan.seconds)
         heard = await _all_heard(reader, published.acknowledged)
         return Turn(
@@ -134,9 +141,9 @@ def _last_heard(reader: Child) -> Heard:
 class Meter:
     """CPU time of every process from now on."""
 
-    def __init__(self, lab: Lab, pids: dict[str, int]) -> None:
+    def __init__(self, lab: Lab, children: dict[str, Child]) -> None:
         self._lab = lab
-        self._pids = pids
+        self._children = children
         self._before = self._now()
 
     def a_message(self, published: Published) -> dict[str, float]:
@@ -146,7 +153,7 @@ class Meter:
         return each | {"publisher": published.cpu_us_per_message}
 
     def _now(self) -> dict[str, float]:
-        return {name: cpu_seconds(pid) for name, pid in self._pids.items()} | self._lab.cpu_s()
+        return {name: cpu_seconds(each.pid) for name, each in self._children.items()} | self._lab.cpu_s()
 
 
 def _result(plan: Plan, turns: Sequence[Turn]) -> Result:

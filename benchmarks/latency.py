@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.lab import Site, open_lab
 from benchmarks.publisher import Published, publish
-from benchmarks.referee import Stored, judge
+from benchmarks.referee import judge, until_drained
 from benchmarks.subjects import running_service
 from benchmarks.watching import Watched
 from twin.servers import Progress
@@ -61,14 +61,15 @@ async def measure(plan: Plan, progress: Progress) -> Result:
         async with running_service(site) as (_, board):
             progress(f"Publishing {plan.rate:g} readings a second for {plan.seconds:g} s", None)
             published = await publish(site, rate=plan.rate, seconds=plan.seconds)
-            stored = await judge(site.database_url, published)
+            await until_drained(site.database_url, published)
             await asyncio.sleep(LAST_FRAME_S)  # boards may lag behind the table by that much
             await board.stop()
             watched = msgspec.json.decode(board.last_line(), type=Watched)
-        return await _result(plan, site, published, stored, watched)
+        return await _result(plan, site, published, watched)
 
 
-async def _result(plan: Plan, site: Site, published: Published, stored: Stored, watched: Watched) -> Result:
+async def _result(plan: Plan, site: Site, published: Published, watched: Watched) -> Result:
+    stored = await judge(site.database_url, published)
     connection = await asyncpg.connect(site.database_url)
     try:
         since_s = (published.started_ms + WARM_UP_MS) / 1000

@@ -31,8 +31,11 @@ class Child:
     def check(self) -> None:
         """Raise `BenchError` where it has ended before its time."""
         if self._process.returncode is not None:
-            tail = self.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
-            raise BenchError(f"{self.log.stem} ended with code {self._process.returncode}:\n{tail}")
+            raise BenchError(f"{self.log.stem} ended with code {self._process.returncode}:\n{self.said()}")
+
+    def said(self) -> str:
+        """The end of what it said."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
 
     def last_line(self) -> bytes:
         """What it said last."""

@@ -37,7 +37,8 @@ class Watched(msgspec.Struct, frozen=True):
 async def watch(socket: ClientConnection, frames: list[tuple[float, bytes]]) -> None:
     """Take frames until the line is cut."""
     while True:
-        frames.append((time.time() * 1000, await socket.recv(decode=False)))
+        frame = await socket.recv(decode=False)
+        frames.append((time.time() * 1000, frame))
         if len(frames) == 1:
             print("ready", flush=True)
 
