@@ -88,11 +88,9 @@ def advance(
 
 def _goes_on(book: Book, coverage: Coverage, at_ms: int, category: Category) -> bool:
     """Does a message only tell that all is as before? Almost every one does."""
-    last = book.spans[-1]
     return (
         at_ms < book.due_ms
-        and category is last.category is book.activity[-1].category
-        and last.start_ms <= book.physics.newest[0]
+        and category is book.spans[-1].category is book.activity[-1].category
         and coverage.ranges[:-1] == book.coverage.ranges[:-1]
     )
 

@@ -5,6 +5,7 @@ import pytest
 
 from twin.decisions import Verdict
 from twin.events import Arrival, Birth, Death, Message, Reading
+from twin.fleet import Fleet
 from twin.instrument import HISTORY_MS, apply, event_time, link_at
 from twin.policy import Policy
 from twin.state import NEW_TWIN, LinkState, Twin
@@ -51,6 +52,13 @@ def test_event_time(ahead_ms: int, skew_ms: int, hist: bool, expected_ms: int) -
 def test_the_time_of_a_death_is_its_receipt() -> None:
     _, _, twin = told(NEW_TWIN, reading())
     assert event_time(twin, Arrival("c", NOW + 5, Death("a")), POLICY) == NOW + 5
+
+
+def test_a_death_comes_after_all_that_a_clock_ahead_has_told_of() -> None:
+    fleet = Fleet()
+    fleet.register("c", POLICY)
+    fleet.handle(Arrival("c", NOW, reading(ts=NOW + 2 * MIN)))
+    assert fleet.handle(Arrival("c", NOW + 5, Death("a"))).at_ms == NOW + 2 * MIN + 1
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,15 @@ def test_a_clock_ahead_is_shown_at_once() -> None:
     assert view["power"] == {"watts": 7.0, "class": "standby", "raw": "standby", "since": rfc3339(NOW + 200_000)}
 
 
+def test_class_and_intrusion_are_of_one_moment() -> None:
+    ahead = [
+        Reading("b", seq, NOW + 200_000 + s * 1000, w) for seq, (s, w) in enumerate([(0, 99.0), (40, 3.0), (100, 3)])
+    ]
+    view = shown(*((each.ts - 200_000, each) for each in ahead), now_ms=NOW + 100_000)
+    assert view["power"] == {"watts": 3.0, "class": "off", "raw": "off", "since": rfc3339(NOW + 300_000)}
+    assert view["intrusion"] == "no"
+
+
 def test_times_are_rfc_3339_with_offset() -> None:
     assert rfc3339(NOW + 5) == "2023-11-14T22:13:20.005+00:00"
     assert rfc3339(0) == rfc3339(NEW_TWIN.book.spans[0].start_ms)
