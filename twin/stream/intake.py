@@ -7,6 +7,7 @@ business, and so does noticing that the connection is lost.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
@@ -32,6 +33,8 @@ class Intake:
         # aiomqtt calls `loop_read` when the socket is readable, and that calls `_sock_recv`: there is no public way.
         self._receive: Callable[[int], bytes] = paho._sock_recv  # noqa: SLF001
         self._let_paho_read: Callable[[], MQTTErrorCode] = paho.loop_read
+        self._close: Callable[[], None] = paho._sock_close  # noqa: SLF001
+        paho._sock_close = self._read_rest_and_close  # type: ignore[method-assign]  # noqa: SLF001 - see above
         paho._sock_recv = self._next_other  # type: ignore[method-assign, assignment]  # noqa: SLF001 - see above
         paho.loop_read = self._read  # type: ignore[method-assign, assignment]  # see above
 
@@ -46,6 +49,13 @@ class Intake:
         while (self._others or self._ended) and code is MQTTErrorCode.MQTT_ERR_SUCCESS:
             code = self._let_paho_read()
         return code
+
+    def _read_rest_and_close(self) -> None:
+        """What has arrived is ours: a broker that crashed has acknowledged it to its publishers and forgotten it."""
+        with suppress(OSError, NotMqttError):
+            while not self._ended:
+                self._take(self._receive(CHUNK))
+        self._close()
 
     def _take(self, data: bytes) -> None:
         self._ended = not data

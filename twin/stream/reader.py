@@ -41,6 +41,9 @@ class _Gathering:
     async def get(self) -> list[Delivery]:
         await self._filled.wait()
         await asyncio.sleep(LINGER_S)
+        return self.all()
+
+    def all(self) -> list[Delivery]:
         gathered, self._gathered = self._gathered, []
         self._filled.clear()
         return gathered
@@ -85,8 +88,12 @@ class Reader:
             backoff.reset()
             self._on_link(True)
             log.info("broker.connected", host=self._broker.host, port=self._broker.port)
-            async for gathered in cast("AsyncIterator[list[Delivery]]", client.messages):
-                yield gathered
+            try:
+                async for gathered in cast("AsyncIterator[list[Delivery]]", client.messages):
+                    yield gathered
+            except aiomqtt.MqttError:
+                yield gathering.all()  # a broker that crashed may have forgotten what it had sent
+                raise
 
     def _now_ms(self) -> int:
         """Time of receipt. It never runs backwards, whatever the machine's clock does."""
