@@ -38,7 +38,6 @@ max_inflight_bytes 67108864
 max_queued_messages 1000000
 max_queued_bytes 536870912
 max_packet_size 4194304
-persistent_client_expiration 14d
 """
 
 

@@ -86,10 +86,15 @@ class Batch:
             self._rewrite(rewrite)
         self.marks += outcome.marks
         if outcome.refold is not None:
-            known = self.refolds.get(outcome.refold, (outcome.at_ms, outcome.base))
-            self.refolds[outcome.refold] = min(
-                known, (outcome.at_ms, outcome.base), key=lambda refold: (refold[1] is not None, refold[0])
-            )
+            self._refold(outcome.refold, outcome.at_ms, outcome.base)
+
+    def _refold(self, controller: str, at_ms: int, base: Book | None) -> None:
+        """From the earliest late message on; from a mark in the store if the fleet has no book before it."""
+        known_ms, known_base = self.refolds.get(controller, (at_ms, base))
+        if known_base is None or base is None:
+            self.refolds[controller] = min(known_ms, at_ms), None
+        else:
+            self.refolds[controller] = min((known_ms, known_base), (at_ms, base), key=lambda refold: refold[0])
 
     def _rewrite(self, rewrite: Rewrite) -> None:
         before = self.spans.get(rewrite.controller, ())

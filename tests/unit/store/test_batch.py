@@ -1,0 +1,37 @@
+"""What one transaction is to hold, when several things happen to the same twin."""
+
+from itertools import permutations
+
+import pytest
+
+from twin.decisions import Outcome, Rewrite, Verdict
+from twin.state import NEW_BOOK, Category, Span
+from twin.store import Batch
+
+
+def late(at_ms: int, *, remembered: bool) -> Outcome:
+    return Outcome(Verdict.LATE, at_ms, ("c0",), refold="c0", base=NEW_BOOK if remembered else None)
+
+
+@pytest.mark.parametrize("outcomes", list(permutations([late(18, remembered=True), late(22, remembered=False)])))
+def test_a_ledger_is_computed_anew_from_the_earliest_late_message(outcomes: tuple[Outcome, ...]) -> None:
+    batch = Batch("b")
+    for outcome in outcomes:
+        batch.add(outcome)
+    # The fleet has no book from before the message at 22, so none of its books will do: a mark before 18 is needed.
+    assert batch.refolds == {"c0": (18, None)}
+
+
+def test_of_two_remembered_books_the_earlier_one_is_the_base() -> None:
+    batch = Batch("b")
+    for at_ms in (30, 10, 20):
+        batch.add(late(at_ms, remembered=True))
+    assert batch.refolds == {"c0": (10, NEW_BOOK)}
+
+
+def test_rewrites_of_one_ledger_are_laid_over_each_other() -> None:
+    batch = Batch("b")
+    off, standby, unknown = Span(10, Category.OFF), Span(20, Category.STANDBY), Span(15, Category.UNKNOWN)
+    batch.add(Outcome(rewrites=(Rewrite("c0", (off, standby)), Rewrite("c1", (off,)))))
+    batch.add(Outcome(rewrites=(Rewrite("c0", (unknown,)),)))
+    assert batch.spans == {"c0": (off, unknown), "c1": (off,)}
