@@ -1,0 +1,58 @@
+"""The benchmarks on a few controllers for a few seconds: they run to their end, count everything and leave nothing."""
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import ingest, latency
+from benchmarks.cli import app
+from benchmarks.processes import BenchError, child
+from benchmarks.subjects import Subject, until_ready
+
+SECONDS = 3.0
+
+
+@pytest.fixture(autouse=True)
+def temporary(servers_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made while a test runs: this test's alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(servers_home))
+    return servers_home
+
+
+def measured(temporary: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments, "--seconds", str(SECONDS), "--json"])
+    assert result.exit_code == 0, result.output
+    assert list(temporary.iterdir()) == [], "nothing is left behind"
+    return result.stdout
+
+
+def test_ingest_counts_every_reading(temporary: Path) -> None:
+    told = measured(temporary, "ingest", "--controllers", "40", "--rate", "600", "--rounds", "1")
+    result = msgspec.json.decode(told, type=ingest.Result)
+    assert [turn.subject for turn in result.turns] == list(Subject)
+    for turn in result.turns:
+        assert turn.published > 600
+        assert turn.rate > 0
+        assert turn.cpu_us["subject"] > 0
+    assert [turn.duplicated for turn in result.turns] == [0, 0, None, None]
+    assert result.rates.keys() == set(Subject)
+    assert (result.lost, result.duplicated) == (0, 0)
+    assert result.ratio == pytest.approx(result.rates[Subject.SERVICE] / result.rates[Subject.FLOOR], abs=0.001)
+
+
+def test_latency_sees_every_reading(temporary: Path) -> None:
+    told = measured(temporary, "latency", "--controllers", "40", "--rate", "100")
+    result = msgspec.json.decode(told, type=latency.Result)
+    assert result.published > 100
+    assert (result.lost, result.duplicated, result.unseen) == (0, 0, 0)
+    assert 0 < result.measured < result.published, "what came while it warmed up does not count"
+    assert 0 < result.p50_ms <= result.p99_ms <= result.max_ms
+
+
+async def test_a_program_that_ends_early_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"(?s)^hasty ended with code 3:.*no broker"):
+        async with child("hasty", ["-c", "print('no broker'); raise SystemExit(3)"], {}, tmp_path) as hasty:
+            await until_ready(hasty)
