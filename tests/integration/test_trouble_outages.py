@@ -193,6 +193,26 @@ async def test_health_notices_a_lost_database_though_nobody_speaks(site: Site, p
         await until(lambda: health_is(service, "ok"))
 
 
+async def test_a_service_ends_in_order_though_both_servers_are_gone(site: Site, postgres: Postgres) -> None:
+    try:
+        async with asyncio.timeout(20), site.serving() as service, site.speaking() as voice:
+            await voice.read(1)
+            await until(site.readings)
+            await postgres.kill()
+            await voice.read(2)
+            await until(lambda: health_is(service, "down"))
+            await site.broker.stop()
+            await until(lambda: metric(service, "twin_broker_up") == 0)
+    except* aiomqtt.MqttError:
+        pass  # the controller's own: it cannot say goodbye
+    finally:
+        await postgres.start()
+    await site.broker.start()
+    async with site.serving():
+        await until(lambda: all_stored(site, 2))
+    assert await site.identities() == [("c0", "boot-1", 0), ("c0", "boot-1", 1)]
+
+
 async def test_connections_to_the_database_are_cut_again_and_again(site: Site) -> None:
     with capture_logs() as logs:
         async with site.serving() as service:
@@ -248,7 +268,7 @@ async def test_a_disk_that_is_really_full(site: Site, small_disk: Path) -> None:
                 await until(lambda: health_is(service, "down"))
                 resize = ("mount", "-o", "remount,size=64m", str(small_disk))
                 subprocess.run(resize, check=True)  # noqa: ASYNC221, S603
-                await until(lambda: caught_up_to(site, sent))
+                await until(lambda: all_stored(site, sent))
                 await check_told(service, logs)
             assert await site.identities() == [("c0", "boot-1", seq) for seq in range(sent)]
         finally:
@@ -258,7 +278,7 @@ async def test_a_disk_that_is_really_full(site: Site, small_disk: Path) -> None:
     assert "DiskFullError" in logged(logs, "store.failed", "error")[0]["error"]
 
 
-async def caught_up_to(site: Site, count: int) -> bool:
+async def all_stored(site: Site, count: int) -> bool:
     return await site.readings() >= count
 
 
