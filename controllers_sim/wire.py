@@ -1,10 +1,12 @@
 """What a native controller says and hears: topics and payloads of wire contract v1. No sockets, no clock."""
 
+import os
 from typing import Literal
 
 import msgspec
 
-PREFIX = "users/v1"
+PREFIX = os.environ.get("TWIN_TOPIC_PREFIX") or "users/v1"
+"""As configured for the service, by the same variable."""
 CONTROLLER_ID = r"^[A-Za-z0-9_-]{1,64}$"
 MAX_ARRAY = 1000
 """The most readings one array may carry."""
