@@ -96,10 +96,13 @@ class TwinService:
             self.finished.result()
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._read(), name="reader")
-            group.create_task(self._recorder.run(), name="recorder")
-            group.create_task(self._writer.run(), name="writer")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(), name="reader")
+                group.create_task(self._recorder.run(), name="recorder")
+                group.create_task(self._writer.run(), name="writer")
+        except ExceptionGroup as failures:
+            raise _first(failures) from failures
 
     async def _read(self) -> None:
         async for deliveries in self._reader.batches():
@@ -202,6 +205,12 @@ class TwinService:
 
     async def sign_out(self, token: str) -> None:
         await self._people.sign_out(token)
+
+
+def _first(failures: ExceptionGroup) -> Exception:
+    """What ended the service: the first task that failed took the others with it."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 @asynccontextmanager

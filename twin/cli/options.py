@@ -16,7 +16,7 @@ from rich.console import Console
 from twin.registry import RegistryError
 from twin.servers import ServersError
 from twin.settings import Settings, SettingsError, read_settings
-from twin.store.commit import AnotherWriterError
+from twin.store.commit import AnotherWriterError, OvertakenError
 from twin.store.rows import IncompatibleVersionError
 
 _T = TypeVar("_T")
@@ -55,7 +55,7 @@ def explained(errors: Console) -> Iterator[None]:
     """End with exit code 1 and one clear message where something is wrong that the reader can put right."""
     try:
         yield
-    except (SettingsError, ServersError, AnotherWriterError, RegistryError) as error:
+    except (SettingsError, ServersError, AnotherWriterError, OvertakenError, RegistryError) as error:
         _end(errors, str(error))
     except IncompatibleVersionError as error:
         _end(errors, f"{error}. Use the version that wrote them; a demo starts anew with: twin demo --fresh")
