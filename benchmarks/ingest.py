@@ -1,9 +1,9 @@
 """How many messages a second the service takes in for good, next to the floor in the same run.
 
-A turn: a fresh site in a fresh database, one subject, one publisher that speaks for all controllers at a rate above
-what the subject can take. The figure is messages stored, from the first published to the last committed, backlog and
-all; afterwards the referee looks for every reading. Floor and service take turns, so that whatever else goes on on
-the machine meets both.
+A turn: a fresh site with database and broker of its own, one subject, one publisher that speaks for all controllers at
+a rate above what the subject can take. The figure is messages stored, from the first published to the last committed,
+backlog and all; afterwards the referee looks for every reading. Floor and service take turns, so that whatever else
+goes on on the machine meets both.
 """
 
 import statistics
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from benchmarks.lab import Lab, Site, open_lab
+from benchmarks.lab import Site, open_lab
 from benchmarks.listening import Heard
 from benchmarks.processes import Child, cpu_seconds
 from benchmarks.publisher import Published, publish
@@ -72,24 +72,24 @@ async def measure(plan: Plan, progress: Progress) -> Result:
         for number, subject in enumerate(order):
             progress(f"Turn {number + 1} of {len(order)}: {subject.value}", number / len(order))
             async with lab.site(plan.controllers) as site:
-                turns.append(await _turn(plan, lab, site, subject))
+                turns.append(await _turn(plan, site, subject))
     return _result(plan, turns)
 
 
-async def _turn(plan: Plan, lab: Lab, site: Site, subject: Subject) -> Turn:
+async def _turn(plan: Plan, site: Site, subject: Subject) -> Turn:
     match subject:
         case Subject.SERVICE:
             async with running_service(site) as (service, board):
-                return await _stored(plan, lab, site, subject, {"subject": service, "board": board})
+                return await _stored(plan, site, subject, {"subject": service, "board": board})
         case Subject.FLOOR:
             async with running(subject, site) as floor:
-                return await _stored(plan, lab, site, subject, {"subject": floor})
+                return await _stored(plan, site, subject, {"subject": floor})
         case Subject.READER | Subject.DECODER:
-            return await _heard(plan, lab, site, subject)
+            return await _heard(plan, site, subject)
 
 
-async def _stored(plan: Plan, lab: Lab, site: Site, subject: Subject, children: dict[str, Child]) -> Turn:
-    meter = Meter(lab, children)
+async def _stored(plan: Plan, site: Site, subject: Subject, children: dict[str, Child]) -> Turn:
+    meter = Meter(site, children)
     published = await publish(site, rate=plan.rate, seconds=plan.seconds)
     await until_drained(site.database_url, published)
     cpu_us = meter.a_message(published)
@@ -109,9 +109,9 @@ async def _stored(plan: Plan, lab: Lab, site: Site, subject: Subject, children: 
     )
 
 
-async def _heard(plan: Plan, lab: Lab, site: Site, subject: Subject) -> Turn:
+async def _heard(plan: Plan, site: Site, subject: Subject) -> Turn:
     async with running(subject, site) as reader:
-        meter = Meter(lab, {"subject": reader})
+        meter = Meter(site, {"subject": reader})
         published = await publish(site, rate=plan.rate, seconds=plan.seconds)
         heard = await _all_heard(reader, published.acknowledged)
         return Turn(
@@ -141,9 +141,8 @@ def _last_heard(reader: Child) -> Heard:
 class Meter:
     """CPU time of every process from now on."""
 
-    def __init__(self, lab: Lab, children: dict[str, Child]) -> None:
-        self._lab = lab
-        self._children = children
+    def __init__(self, site: Site, children: dict[str, Child]) -> None:
+        self._pids = site.pids | {name: each.pid for name, each in children.items()}
         self._before = self._now()
 
     def a_message(self, published: Published) -> dict[str, float]:
@@ -153,7 +152,7 @@ class Meter:
         return each | {"publisher": published.cpu_us_per_message}
 
     def _now(self) -> dict[str, float]:
-        return {name: cpu_seconds(each.pid) for name, each in self._children.items()} | self._lab.cpu_s()
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
 
 
 def _result(plan: Plan, turns: Sequence[Turn]) -> Result:

@@ -1,7 +1,6 @@
-"""The laboratory: a database server and a broker of our own, and for every turn a fresh site in a fresh database."""
+"""The laboratory: a database server of our own, and for every turn a fresh site in a fresh database and broker."""
 
 import secrets
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,9 +9,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from benchmarks.processes import cpu_seconds
 from twin.servers import (
-    Mosquitto,
     Postgres,
     Progress,
     hash_password,
@@ -47,6 +44,8 @@ class Site(msgspec.Struct, frozen=True):
     speaker_mqtt_url: str
     controllers: tuple[str, ...]
     folder: Path
+    pids: dict[str, int]
+    """Of its servers."""
 
     def environment(self) -> dict[str, str]:
         """For programs that take the service's place."""
@@ -65,35 +64,37 @@ class Site(msgspec.Struct, frozen=True):
 
 
 class Lab:
-    """The running servers."""
+    """The running database server."""
 
-    def __init__(self, postgres: Postgres, broker: Mosquitto, password: str, home: Path) -> None:
+    def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
-        self._broker = broker
-        self._password = password
-        self._home = home
-
-    def cpu_s(self) -> dict[str, float]:
-        """CPU seconds that the servers have used so far."""
-        pids = {"database": self._postgres.pid, "broker": self._broker.pid}
-        return {name: cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
     @asynccontextmanager
     async def site(self, controllers: int) -> AsyncIterator[Site]:
-        """A site of so many instruments with controllers, registered and never heard of."""
+        """A site of so many instruments with controllers, registered and never heard of.
+
+        Its broker is its own: one that has served before keeps for those who are away what was meant for them.
+        """
         name = f"bench_{secrets.token_hex(4)}"
-        folder = Path(tempfile.mkdtemp(dir=self._home, prefix=f"{name}-"))
         names = tuple(f"c{number:04d}" for number in range(1, controllers + 1))
+        password = secrets.token_urlsafe(12)
+        accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
         url = await self._postgres.create_database(name)
         try:
             await _register(url, names)
-            yield Site(url, self._mqtt_url(SERVICE), self._mqtt_url(SPEAKER), names, folder)
+            with _folder() as folder:
+                async with private_mosquitto(folder, accounts, cache=cache_folder()) as broker:
+                    at = f"{password}@{broker.host}:{broker.port}"
+                    yield Site(
+                        database_url=url,
+                        service_mqtt_url=f"mqtt://{SERVICE}:{at}",
+                        speaker_mqtt_url=f"mqtt://{SPEAKER}:{at}",
+                        controllers=names,
+                        folder=folder,
+                        pids={"database": self._postgres.pid or 0, "broker": broker.pid or 0},
+                    )
         finally:
             await self._postgres.drop_database(name)
-            shutil.rmtree(folder)
-
-    def _mqtt_url(self, account: str) -> str:
-        return f"mqtt://{account}:{self._password}@{self._broker.host}:{self._broker.port}"
 
 
 async def _register(url: str, names: tuple[str, ...]) -> None:
@@ -110,21 +111,16 @@ async def _register(url: str, names: tuple[str, ...]) -> None:
 
 @asynccontextmanager
 async def open_lab(progress: Progress) -> AsyncIterator[Lab]:
-    """Start database and broker in a temporary folder; everything is gone at the end."""
-    password = secrets.token_urlsafe(12)
-    accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
-    with _home() as home:
-        async with (
-            private_postgres(home, settings=_SETTINGS, cache=cache_folder(), progress=progress) as postgres,
-            private_mosquitto(home, accounts, cache=cache_folder(), progress=progress) as broker,
-        ):
-            yield Lab(postgres, broker, password, home)
+    """Start a database server in a temporary folder; everything is gone at the end."""
+    with _folder() as home:
+        async with private_postgres(home, settings=_SETTINGS, cache=cache_folder(), progress=progress) as postgres:
+            yield Lab(postgres)
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
-    """A folder that the servers' user can reach when we are root."""
+def _folder() -> Iterator[Path]:
+    """A temporary folder that the servers' user can reach when we are root."""
     with tempfile.TemporaryDirectory(prefix="users-twin-bench-") as name:
-        home = Path(name)
-        home.chmod(0o711)
-        yield home
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder

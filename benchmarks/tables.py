@@ -14,11 +14,11 @@ def ingest_table(result: ingest.Result) -> Table:
     plan = result.plan
     table = Table(
         title=f"Ingest: QoS 1 readings of {plan.controllers} controllers, {plan.seconds:g} s a turn",
-        caption="stored: messages a second from the first published to the last committed, backlog included",
+        caption="stored/s: from the first published to the last committed, backlog included; µs: CPU time a message",
     )
-    table.add_column("turn")
-    for heading in ("published/s", "stored/s", *(f"{name} µs" for name in _PROCESSES), "a commit", "lost", "twice"):
-        table.add_column(heading, justify="right")
+    table.add_column("turn", no_wrap=True)
+    for heading in ("published/s", "stored/s", *(f"{name}\nµs" for name in _PROCESSES), "per\ncommit", "lost", "twice"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for turn in result.turns:
         table.add_row(turn.subject.value, *_cells(turn))
     table.add_section()

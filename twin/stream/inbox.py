@@ -14,7 +14,7 @@ from twin.stream.packets import Delivery
 
 log = structlog.get_logger(__name__)
 
-MAX_MESSAGES = 1_000
+MAX_MESSAGES = 250
 MAX_BYTES = 1_000_000
 """What is worked on in one go, so that boards and health checks get their turn in between."""
 MAX_UNHELD = 50_000
