@@ -1,18 +1,24 @@
 """What can be set for an instrument, a platform or the site: durations and thresholds with their defaults."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from twin.parties import Level
+
+MAX_CNY = Decimal(10_000_000)
+
 DurationMs = Annotated[int, Meta(ge=0, le=7 * 24 * 3_600_000)]
 PowerW = Annotated[float, Meta(gt=0, le=10_000_000)]
+CreditPoints = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy in force for one twin; durations in milliseconds, power in watts.
+    """The policy in force for one twin; durations in milliseconds, power in watts, money in CNY.
 
-    The defaults are those of the rules (docs/rules.md, section 1).
+    The defaults are those of the rules (docs/rules.md).
     """
 
     stale_after_ms: DurationMs = 90_000
@@ -33,12 +39,26 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """At or above: the instrument works."""
     standby_w: PowerW = 5.0
     """At or above: the instrument is on."""
+    early_ms: DurationMs = 600_000
+    """A booking lets its people in this long before it begins."""
+    walk_in: bool = False
+    """May the instrument be used without a booking?"""
+    walk_in_free_ms: DurationMs = 1_800_000
+    """Not by walking in, if somebody else's booking begins within this time."""
+    min_balance_cny: Decimal = Decimal(0)
+    """What a project must have left, its credit line included."""
+    credit_limit_points: CreditPoints = 60
+    """Below: the person is suspended."""
+    required_level: Level | None = Level.INDEPENDENT
+    """The qualification that the instrument asks for; None: none."""
 
     def __post_init__(self) -> None:
         if self.standby_w > self.active_w:
             raise ValueError(f"standby_w ({self.standby_w}) must not be above active_w ({self.active_w})")
         if self.stale_after_ms > self.offline_after_ms:
             raise ValueError("stale_after_ms must not be longer than offline_after_ms")
+        if not (self.min_balance_cny.is_finite() and 0 <= self.min_balance_cny <= MAX_CNY):
+            raise ValueError(f"min_balance_cny ({self.min_balance_cny}) must be from 0 to {MAX_CNY}")
 
 
 def layered(*overrides: dict[str, object]) -> Policy:

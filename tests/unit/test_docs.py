@@ -20,6 +20,7 @@ from twin.events import Ack, Birth, Card, Death, Reading
 from twin.fleet import TRAIL_LENGTH
 from twin.identity import MAX_BOOTS, MAX_RANGES
 from twin.metrics import Metrics
+from twin.permission import AccessCode
 from twin.policy import Policy
 from twin.servers import controller_account
 from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
@@ -106,12 +107,20 @@ def _commands() -> dict[str, TyperCommand]:
 
 
 def test_every_policy_value_is_described_with_default_and_unit() -> None:
-    units = {"ms": "ms", "w": "W"}
+    units = {"ms": "ms", "w": "W", "cny": "CNY", "points": "points"}
     expected = [
-        [f"`{field.name}`", f"{field.default:.0f}", units[field.name.rsplit("_", 1)[1]]]
+        [f"`{field.name}`", _plain(field.default), units.get(field.name.rsplit("_", 1)[1], "")]
         for field in msgspec.structs.fields(Policy)
     ]
     assert [row[:3] for row in _rows(_section(_page("rules.md"), "## Policy"))] == expected
+
+
+def _plain(default: object) -> str:
+    return f"{default:.0f}" if isinstance(default, float) else str(msgspec.to_builtins(default)).lower()
+
+
+def test_every_code_of_access_is_described_in_the_order_of_the_checks() -> None:
+    assert _named(_section(_page("rules.md"), "## Access")) == [code.value for code in AccessCode]
 
 
 def test_every_verdict_is_described() -> None:
