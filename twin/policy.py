@@ -13,6 +13,7 @@ MAX_CNY = Decimal(10_000_000)
 DurationMs = Annotated[int, Meta(ge=0, le=7 * 24 * 3_600_000)]
 PowerW = Annotated[float, Meta(gt=0, le=10_000_000)]
 CreditPoints = Annotated[int, Meta(ge=0, le=100)]
+BanMs = Annotated[int, Meta(ge=0, le=366 * 24 * 3_600_000)]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +50,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a project must have left, its credit line included."""
     credit_limit_points: CreditPoints = 60
     """Below: the person is suspended."""
+    no_show_points: CreditPoints = 10
+    """Credit lost by a booking that nobody came to."""
+    late_cancellation_points: CreditPoints = 5
+    """Credit lost by cancelling inside `cancel_notice`."""
+    overrun_points: CreditPoints = 5
+    """Credit lost by overrunning into another person's slot."""
+    idle_points: CreditPoints = 3
+    """Credit lost by a session that was ended because nobody used it."""
+    good_month_points: CreditPoints = 5
+    """Credit won by a month without any of these."""
+    credit_full_points: CreditPoints = 100
+    """What everybody starts with; nobody has more."""
+    booking_ban_ms: BanMs = 604_800_000
+    """No new bookings for this long, below `credit_limit`."""
+    cancel_notice_ms: DurationMs = 7_200_000
+    """A booking is cancelled late if it begins within this time."""
     required_level: Level | None = Level.INDEPENDENT
     """The qualification that the instrument asks for; None: none."""
 
@@ -57,6 +74,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"standby_w ({self.standby_w}) must not be above active_w ({self.active_w})")
         if self.stale_after_ms > self.offline_after_ms:
             raise ValueError("stale_after_ms must not be longer than offline_after_ms")
+        if self.credit_limit_points > self.credit_full_points:
+            raise ValueError("credit_limit_points must not be above credit_full_points")
         if not (self.min_balance_cny.is_finite() and 0 <= self.min_balance_cny <= MAX_CNY):
             raise ValueError(f"min_balance_cny ({self.min_balance_cny}) must be from 0 to {MAX_CNY}")
 

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,8 @@ from twin.identity import MAX_BOOTS, MAX_RANGES
 from twin.metrics import Metrics
 from twin.permission import AccessCode
 from twin.policy import Policy
+from twin.rules.billing import LineCause
+from twin.rules.credit import CreditCause
 from twin.servers import controller_account
 from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
 from twin.settings import Settings, variable
@@ -30,6 +33,7 @@ from twin.stream.inbox import MAX_BYTES, MAX_MESSAGES, MAX_UNHELD
 from twin.stream.native import MAX_READINGS, Reason
 from twin.stream.topics import Topics, Upward
 from twin.stream.writer import MAX_A_ROUND
+from twin.tariffs import Allowance, Band, Fund, Kind, Payer, Rates, Tariff
 from web.app import create_app
 from web.board import HISTORY_BEATS
 from web.hub import Hub
@@ -121,6 +125,20 @@ def _plain(default: object) -> str:
 
 def test_every_code_of_access_is_described_in_the_order_of_the_checks() -> None:
     assert _named(_section(_page("rules.md"), "## Access")) == [code.value for code in AccessCode]
+
+
+@pytest.mark.parametrize("value", [Tariff, Rates, Band, Allowance, Fund])
+def test_everything_that_a_tariff_can_set_is_described(value: type[msgspec.Struct]) -> None:
+    names = {field.name for field in msgspec.structs.fields(value)} - {"instrument"}
+    assert names <= _marked(_section(_page("rules.md"), "## Billing"))
+
+
+@pytest.mark.parametrize(
+    ("words", "section"),
+    [(Kind, "Billing"), (Payer, "Billing"), (LineCause, "Billing"), (CreditCause, "Credit")],
+)
+def test_every_word_of_a_bill_is_described(words: type[StrEnum], section: str) -> None:
+    assert set(words) <= _marked(_section(_page("rules.md"), f"## {section}"))
 
 
 def test_every_verdict_is_described() -> None:
