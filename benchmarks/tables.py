@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import ingest, latency
@@ -13,11 +14,14 @@ def ingest_table(result: ingest.Result) -> Table:
     """Every turn, then the medians."""
     plan = result.plan
     table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         title=f"Ingest: QoS 1 readings of {plan.controllers} controllers, {plan.seconds:g} s a turn",
         caption="stored/s: from the first published to the last committed, backlog included; µs: CPU time a message",
     )
     table.add_column("turn", no_wrap=True)
-    for heading in ("published/s", "stored/s", *(f"{name}\nµs" for name in _PROCESSES), "per\ncommit", "lost", "twice"):
+    for heading in ("published/s", "stored/s", *(f"{name}\nµs" for name in _PROCESSES), "a\ncommit", "lost", "twice"):
         table.add_column(heading, justify="right", no_wrap=True)
     for turn in result.turns:
         table.add_row(turn.subject.value, *_cells(turn))
@@ -41,7 +45,9 @@ def _number(value: float | None) -> str:
 def latency_table(result: latency.Result) -> Table:
     """The one line."""
     plan = result.plan
-    table = Table(title=f"Latency: published reading to frame at a board, {plan.controllers} controllers")
+    table = Table(
+        box=SIMPLE_HEAD, title=f"Latency: published reading to frame at a board, {plan.controllers} controllers"
+    )
     for heading in ("readings/s", "measured", "p50 ms", "p99 ms", "max ms", "unseen", "frames", "lost", "twice"):
         table.add_column(heading, justify="right")
     delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms))
