@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 import aiomqtt
@@ -30,8 +30,6 @@ _quiet.setLevel(logging.CRITICAL)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 20.0
 REBOOT_S = 3.0
-PAST_READINGS_PER_S = 10_000
-"""How fast all controllers together tell of the past: a service has power to spare for the present meanwhile."""
 REFUSED = {4, 5, 134, 135}
 """Return codes of a broker that does not accept the account: MQTT 3.1.1, and as paho puts them in MQTT 5 terms."""
 
@@ -50,7 +48,7 @@ class Tally:
 class Surroundings:
     """What all links of a simulation share.
 
-    `clock` gives ms since the epoch; `gate` bounds simultaneous connecting; `turn` is held to tell of the past.
+    `clock` gives ms since the epoch; `gate` bounds simultaneous connecting.
     """
 
     broker: Broker
@@ -58,7 +56,6 @@ class Surroundings:
     gate: asyncio.Semaphore
     stop: asyncio.Event
     tally: Tally
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class _Interrupted(Exception):  # noqa: N818 - a fault on request, not an error
@@ -113,12 +110,10 @@ class Link:
             async with self._around.gate:
                 mqtt = await stack.enter_async_context(self._client())
                 await mqtt.subscribe(wire.topic(self.controller.hardware.id, "command"), qos=1)
-            if self._past is not None and not self._past.begun:
-                await self._recall(mqtt, self._past)  # nothing newer being known yet, it is cheaply taken in
+            await self._recall(mqtt)
             self.controller.connected(self._around.clock())
             self._around.tally.online += 1
             listener = asyncio.create_task(self._listen(mqtt))
-            recalling = asyncio.create_task(self._recall_all(mqtt, self._past)) if self._past else None
             try:
                 await self._talk(mqtt, listener)
                 await self._say_goodbye(mqtt)
@@ -127,8 +122,6 @@ class Link:
                 raise
             finally:
                 listener.cancel()
-                if recalling is not None:
-                    recalling.cancel()
 
     def _client(self) -> AbstractAsyncContextManager[aiomqtt.Client]:
         return connection(self._around.broker, self._account, self.controller.hardware.id, will=self.controller.will())
@@ -159,24 +152,15 @@ class Link:
         await mqtt.publish(message.topic, message.payload, qos=1)
         self._around.tally.acknowledged += 1
 
-    async def _recall_all(self, mqtt: aiomqtt.Client, past: Past) -> None:
-        """Tell what is left of the past, one array of all controllers at a time; faults are for the present."""
-        count = 1
-        with suppress(aiomqtt.MqttError):
-            while count and not self._around.stop.is_set():
-                async with self._around.turn:
-                    count = await self._recall(mqtt, past)
-                    await wait_for(self._around.stop, count / PAST_READINGS_PER_S)
-
-    async def _recall(self, mqtt: aiomqtt.Client, past: Past) -> int:
-        """Tell one array of the past; give the number of its readings, 0 where nothing is left."""
-        head = past.head()
-        if head is None:
-            return 0
-        message, count = head
-        await self._publish(mqtt, message)
-        past.delivered()
-        return count
+    async def _recall(self, mqtt: aiomqtt.Client) -> None:
+        """Tell of the past before anything newer: in the order of time it is cheaply taken in. No faults in it."""
+        while self._past is not None and not self._around.stop.is_set():
+            message = self._past.head()
+            if message is None:
+                self._past = None
+            else:
+                await self._publish(mqtt, message)
+                self._past.delivered()
 
     def _suffer(self, trouble: Trouble) -> None:
         match trouble:

@@ -12,12 +12,10 @@ from controllers_sim.wire import Message, Reading
 
 SPACING_MS = 30_000
 """Between two readings: well below the 90 s of silence after which a controller counts as gone."""
-NEWEST_MS = 3_600_000
-"""How much is told first: the hour that boards show. The rest follows, the oldest first."""
 
 
 class Past:
-    """The readings of the `length_ms` before `until_ms`, ms since the epoch, in arrays.
+    """The readings of the `length_ms` before `until_ms`, ms since the epoch, in arrays, the oldest first.
 
     `relay` is how it stood all the while. Cards and the meter's total were not kept; a trace's gaps stay gaps.
     """
@@ -30,27 +28,19 @@ class Past:
         self._boot = f"{until_ms:x}-before"
         self._seqs = count()
         self._topic = wire.topic(controller_id, "reading")
-        self._arrays = self._cut(until_ms - length_ms, max(until_ms - length_ms, until_ms - NEWEST_MS), until_ms)
+        self._readings = self._make(range(until_ms - length_ms, until_ms, SPACING_MS))
         self._head: list[Reading] = []
-        self.begun = False
 
-    def head(self) -> tuple[Message, int] | None:
-        """Give the next message and the number of its readings, the same one until `delivered`; None at the end."""
-        self._head = self._head or next(self._arrays, [])
-        return (Message(self._topic, wire.encode(self._head)), len(self._head)) if self._head else None
+    def head(self) -> Message | None:
+        """Give the next message, the same one until `delivered`; None at the end."""
+        self._head = self._head or list(islice(self._readings, wire.MAX_ARRAY))
+        return Message(self._topic, wire.encode(self._head)) if self._head else None
 
     def delivered(self) -> None:
         """Note that the broker has acknowledged the head."""
         self._head = []
-        self.begun = True
 
-    def _cut(self, start_ms: int, newest_ms: int, until_ms: int) -> Iterator[list[Reading]]:
-        for part in (range(newest_ms, until_ms, SPACING_MS), range(start_ms, newest_ms, SPACING_MS)):
-            readings = self._readings(part)
-            while array := list(islice(readings, wire.MAX_ARRAY)):
-                yield array
-
-    def _readings(self, moments_ms: range) -> Iterator[Reading]:
+    def _make(self, moments_ms: range) -> Iterator[Reading]:
         for at_ms in moments_ms:
             seen = self._source.observe(at_ms - SPACING_MS, at_ms, 0)
             if seen is not None:
