@@ -11,6 +11,9 @@ from twin.parties import Level
 MAX_CNY = Decimal(10_000_000)
 
 DurationMs = Annotated[int, Meta(ge=0, le=7 * 24 * 3_600_000)]
+ClearMs = Annotated[int, Meta(ge=1_000, le=7 * 24 * 3_600_000)]
+RepeatMs = Annotated[int, Meta(ge=60_000, le=7 * 24 * 3_600_000)]
+Count = Annotated[int, Meta(ge=1, le=100)]
 PowerW = Annotated[float, Meta(gt=0, le=10_000_000)]
 CreditPoints = Annotated[int, Meta(ge=0, le=100)]
 BanMs = Annotated[int, Meta(ge=0, le=366 * 24 * 3_600_000)]
@@ -36,6 +39,42 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Active power without a session is an intrusion after this long in total."""
     command_timeout_ms: DurationMs = 10_000
     """A relay that does not follow for this long is a mismatch."""
+    intrusion_for_ms: DurationMs = 0
+    """An intrusion lasts this long: alert POWER_WITHOUT_SESSION."""
+    relay_off_for_ms: DurationMs = 30_000
+    """Power in spite of a relay that is off lasts this long: alert POWER_WITH_RELAY_OFF."""
+    presence_for_ms: DurationMs = 600_000
+    """Presence outside the opening hours lasts this long: alert PRESENCE_WITHOUT_SESSION."""
+    denial_count: Count = 3
+    """Refused cards that are too many."""
+    denials_within_ms: DurationMs = 300_000
+    """They are refused within this long."""
+    denials_for_ms: DurationMs = 0
+    """They are too many for this long: alert REPEATED_DENIALS."""
+    door_grant_ms: DurationMs = 60_000
+    """A door may be open this long after somebody was granted access."""
+    door_for_ms: DurationMs = 5_000
+    """A door is open without a grant for this long: alert FORCED_DOOR."""
+    unsafe_for_ms: DurationMs = 0
+    """Power that cannot safely be cut stays on for this long: alert UNSAFE_TO_CUT."""
+    idle_for_ms: DurationMs = 900_000
+    """A session is idle and nobody there for this long: alert IDLE_SESSION."""
+    overrun_for_ms: DurationMs = 0
+    """A session goes on into another person's slot for this long: alert OVERRUN."""
+    offline_for_ms: DurationMs = 0
+    """A link is offline for this long: alert CONTROLLER_OFFLINE."""
+    skew_for_ms: DurationMs = 60_000
+    """A controller's clock is off for this long: alert CLOCK_SKEW."""
+    site_within_ms: DurationMs = 60_000
+    """More than half of a site's controllers gone within this long: the site is offline."""
+    site_for_ms: DurationMs = 0
+    """The site is offline for this long: alert SITE_OFFLINE."""
+    clear_ms: ClearMs = 30_000
+    """An alert is resolved when its condition has been clear for this long."""
+    repeat_ms: RepeatMs = 14_400_000
+    """An alert that nobody has acknowledged is told again this often."""
+    escalate_ms: DurationMs = 900_000
+    """An alert that nobody has acknowledged is told to the next group after this long."""
     active_w: PowerW = 40.0
     """At or above: the instrument works."""
     standby_w: PowerW = 5.0

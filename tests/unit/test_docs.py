@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 import controllers_sim.cli
 import twin.cli
 from tests.unit.web.campus import Campus
+from twin.alerts import RULES, AlertKind, AlertState, Step, Withheld
 from twin.decisions import Verdict
 from twin.events import Ack, Birth, Card, Death, Reading
 from twin.fleet import TRAIL_LENGTH
@@ -139,6 +140,33 @@ def test_everything_that_a_tariff_can_set_is_described(value: type[msgspec.Struc
 )
 def test_every_word_of_a_bill_is_described(words: type[StrEnum], section: str) -> None:
     assert set(words) <= _marked(_section(_page("rules.md"), f"## {section}"))
+
+
+def test_every_kind_of_alert_is_described_as_its_rule_has_it() -> None:
+    section = _section(_page("rules.md"), "## Alerts")
+    named = {field.name for field in msgspec.structs.fields(Policy)}
+    described = {row[0].strip("`"): row for row in _rows(section) if row[0].strip("`") in set(AlertKind)}
+    assert list(described) == [kind.value for kind in AlertKind]
+    for kind, rule in RULES.items():
+        _, severity, _, hold, to, _ = described[kind]
+        assert (severity, to) == (rule.severity, ", ".join(rule.to)), kind
+        if rule.hold_ms is None:
+            assert hold == "single event", kind
+        else:
+            assert hold.strip("`") in named, kind
+            changed = msgspec.structs.replace(Policy(), **{hold.strip("`"): 12_345})
+            assert rule.hold_ms(changed) == 12_345, kind
+
+
+def test_it_is_said_which_alerts_stand_still() -> None:
+    section = _section(_page("rules.md"), "## Alerts")
+    still = section[section.index("**Standing still.**") : section.index("**Telling.**")]
+    assert _marked(still) & set(AlertKind) == {kind.value for kind, rule in RULES.items() if rule.stands_still}
+
+
+@pytest.mark.parametrize("words", [AlertState, Step, Withheld])
+def test_every_word_of_an_alert_is_described(words: type[StrEnum]) -> None:
+    assert set(words) <= set(_named(_section(_page("rules.md"), "## Alerts")))
 
 
 def test_every_verdict_is_described() -> None:

@@ -1,0 +1,168 @@
+"""The conditions of alerts that can be told from a twin: does each hold at a moment, since when, until when at least?
+
+`since_ms` goes by event time, for the link by the time of receipt. Where a twin does not remember since when a thing
+has been so, it is the newest moment that it knows of: true if asked at the message that made it so.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from twin.alerts import RULES, AlertKind, Condition, Standing
+from twin.instrument import link_at
+from twin.physics import confirmed_at, occupancy_at, power_changes, power_class_at
+from twin.policy import Policy
+from twin.state import FOREVER_MS, LinkState, OccupancyState, PowerClass, Twin
+
+ALWAYS_OPEN = (0, FOREVER_MS)
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What conditions depend on besides the twin; all moments in order."""
+
+    opening_ms: tuple[int, ...] = ALWAYS_OPEN
+    """Opening hours around now as sorted pairs of from and until."""
+    grants_ms: tuple[int, ...] = ()
+    """When somebody was lately granted access."""
+    denials_ms: tuple[int, ...] = ()
+    """When cards were lately refused."""
+
+
+NOTHING_ELSE = Surroundings()
+
+
+def conditions(
+    twin: Twin, at_ms: int, policy: Policy, around: Surroundings = NOTHING_ELSE
+) -> Mapping[AlertKind, Condition]:
+    """Every condition that can be told from a twin, at a moment that is not before its newest message was received."""
+    told = {
+        AlertKind.POWER_WITHOUT_SESSION: power_without_session(twin, at_ms, policy),
+        AlertKind.POWER_WITH_RELAY_OFF: power_with_relay_off(twin),
+        AlertKind.PRESENCE_WITHOUT_SESSION: presence_without_session(twin, at_ms, policy, around.opening_ms),
+        AlertKind.REPEATED_DENIALS: repeated_denials(around.denials_ms, at_ms, policy),
+        AlertKind.FORCED_DOOR: forced_door(twin, at_ms, policy, around.grants_ms),
+        AlertKind.CONTROLLER_OFFLINE: controller_offline(twin, at_ms, policy),
+        AlertKind.CLOCK_SKEW: clock_skew(twin),
+    }
+    return {kind: online_only(kind, each, twin, at_ms, policy) for kind, each in told.items()}
+
+
+def online_only(kind: AlertKind, condition: Condition, twin: Twin, at_ms: int, policy: Policy) -> Condition:
+    """Standing still where the rule says so; time when the link was not online counts for nothing."""
+    if not RULES[kind].stands_still:
+        return condition
+    link, link_since_ms = link_at(twin.link, at_ms, policy)
+    since_ms = link_since_ms or 0
+    if link is not LinkState.ONLINE or twin.link is None:
+        return Condition(Standing.FROZEN, since_ms)
+    next_ms = min(condition.next_ms, twin.link.heard_ms + policy.stale_after_ms)
+    return Condition(condition.standing, max(condition.since_ms, since_ms), next_ms)
+
+
+def power_without_session(twin: Twin, at_ms: int, policy: Policy) -> Condition:
+    """An intrusion is confirmed. There are no sessions yet: all active power is without one."""
+    power = twin.physics.power
+    if power is None:
+        return _said(holds=False, since_ms=0)
+    told_ms = max(at_ms, power.at_ms)
+    next_ms = _first_after(told_ms, power_changes(power, policy))
+    confirmed_ms = confirmed_at(power, told_ms, policy)
+    if confirmed_ms is not None:
+        return _said(holds=True, since_ms=confirmed_ms, next_ms=next_ms)
+    return _said(holds=False, since_ms=power_class_at(power, told_ms, policy)[1], next_ms=next_ms)
+
+
+def power_with_relay_off(twin: Twin) -> Condition:
+    """The instrument draws power, as last read, while its relay is reported off."""
+    power, relay = twin.physics.power, twin.physics.relay
+    if power is None or relay is None:
+        return _said(holds=False, since_ms=0)
+    holds = power.raw is not PowerClass.OFF and not relay.on
+    return _said(holds=holds, since_ms=max(power.at_ms, relay.since_ms) if holds else _relay_safe_ms(twin))
+
+
+def _relay_safe_ms(twin: Twin) -> int:
+    """Since when there has been no power, or the relay has been on: the earlier, where both are so."""
+    power, relay = twin.physics.power, twin.physics.relay
+    off_ms = power.on_end_ms if power is not None and power.raw is PowerClass.OFF else FOREVER_MS
+    return min(off_ms, relay.since_ms if relay is not None and relay.on else FOREVER_MS)
+
+
+def presence_without_session(twin: Twin, at_ms: int, policy: Policy, opening_ms: Sequence[int]) -> Condition:
+    """Somebody is at the instrument outside the opening hours, and there is no session."""
+    occupancy = twin.physics.occupancy
+    passed = bisect_right(opening_ms, at_ms)
+    turned_ms = opening_ms[passed - 1] if passed else 0
+    turns_ms = opening_ms[passed] if passed < len(opening_ms) else FOREVER_MS
+    told_ms = max(at_ms, twin.physics.newest[0])
+    state, since_ms = occupancy_at(occupancy, told_ms, policy)
+    vacant_ms = FOREVER_MS if occupancy is None else occupancy.occupied_end_ms + policy.vacancy_hold_ms
+    next_ms = min(turns_ms, _first_after(told_ms, (vacant_ms,)))
+    if state is OccupancyState.OCCUPIED:
+        is_open = passed % 2 == 1
+        since_ms = turned_ms if is_open else max(turned_ms, since_ms or 0)
+        return _said(holds=not is_open, since_ms=since_ms, next_ms=next_ms)
+    return _said(holds=False, since_ms=since_ms or 0, next_ms=next_ms)
+
+
+def repeated_denials(denials_ms: Sequence[int], at_ms: int, policy: Policy) -> Condition:
+    """So many cards were refused within so long a time up to now."""
+    count, within_ms = policy.denial_count, policy.denials_within_ms
+    recent = [denied_ms for denied_ms in denials_ms if denied_ms > at_ms - within_ms]
+    if len(recent) >= count:
+        return _said(holds=True, since_ms=recent[count - 1], next_ms=recent[-count] + within_ms)
+    return _said(holds=False, since_ms=denials_ms[-count] + within_ms if len(denials_ms) >= count else 0)
+
+
+def forced_door(twin: Twin, at_ms: int, policy: Policy, grants_ms: Sequence[int]) -> Condition:
+    """The door is open, and nobody was granted access lately."""
+    door = twin.physics.door_open
+    if door is None or not door.on:
+        return _said(holds=False, since_ms=0 if door is None else door.since_ms)
+    if not grants_ms:
+        return _said(holds=True, since_ms=door.since_ms)
+    lapsed_ms = grants_ms[-1] + policy.door_grant_ms
+    if at_ms < lapsed_ms:
+        return _said(holds=False, since_ms=grants_ms[-1], next_ms=lapsed_ms)
+    return _said(holds=True, since_ms=max(door.since_ms, lapsed_ms))
+
+
+def controller_offline(twin: Twin, at_ms: int, policy: Policy) -> Condition:
+    """The controller was heard once and is not any more."""
+    link, since_ms = link_at(twin.link, at_ms, policy)
+    if twin.link is None or since_ms is None:
+        return _said(holds=False, since_ms=0)
+    if link is LinkState.OFFLINE:
+        return _said(holds=True, since_ms=since_ms)
+    return _said(holds=False, since_ms=twin.link.online_since_ms, next_ms=twin.link.heard_ms + policy.offline_after_ms)
+
+
+def clock_skew(twin: Twin) -> Condition:
+    """The controller's clock is off by more than the tolerance."""
+    return _said(holds=twin.skew_ms != 0, since_ms=0 if twin.link is None else twin.link.heard_ms)
+
+
+def site_offline(gone_ms: Iterable[int], controllers: int, policy: Policy, broker_gone_ms: int | None) -> Condition:
+    """More than half of a site's controllers, of those that are gone now, went within a minute; or the broker is gone.
+
+    `gone_ms`: since when each controller that is offline has been so. `controllers`: how many the site has. The gone
+    ones do not tell since when the condition is clear.
+    """
+    gone, more = sorted(gone_ms), controllers // 2
+    since = [
+        last_ms
+        for first_ms, last_ms in zip(gone, gone[more:], strict=False)
+        if last_ms - first_ms <= policy.site_within_ms
+    ]
+    if broker_gone_ms is not None:
+        since.append(broker_gone_ms)
+    return _said(holds=bool(since), since_ms=min(since, default=FOREVER_MS))
+
+
+def _said(*, holds: bool, since_ms: int, next_ms: int = FOREVER_MS) -> Condition:
+    return Condition(Standing.HOLDS if holds else Standing.CLEAR, since_ms, next_ms)
+
+
+def _first_after(at_ms: int, moments_ms: Iterable[int]) -> int:
+    return min([each for each in moments_ms if each > at_ms], default=FOREVER_MS)

@@ -1,0 +1,130 @@
+"""All alerts of one instrument through time: `follow` lets each thing happen at its due time, however late it is asked.
+
+What it is asked about is a course: the conditions at any moment, by all that is known now. When something new becomes
+known at `t`, follow the old course to `t` and then the new one:
+
+    watched = follow(watch, old_course, t, policy)
+    watched = follow(watched.watch, new_course, t, policy)
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+
+from twin.alerts import (
+    RULES,
+    Alert,
+    AlertKind,
+    AlertState,
+    Condition,
+    Notice,
+    Silence,
+    Watch,
+    Watched,
+    Withheld,
+)
+from twin.policy import Policy
+from twin.rules.alerts import advance, happen, next_due
+from twin.state import FOREVER_MS
+
+Course: TypeAlias = Callable[[int], Mapping[AlertKind, Condition]]
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """Where an instrument stands, and what keeps people from being told of its alerts."""
+
+    instrument: str = ""
+    platform: str = ""
+    silences: tuple[Silence, ...] = ()
+    inhibiting: frozenset[AlertKind] = frozenset()
+    """Kinds that are firing elsewhere and inhibit here: `SITE_OFFLINE`."""
+
+
+ANYWHERE = Setting()
+
+
+def _rank(kind: AlertKind) -> int:
+    by = RULES[kind].inhibited_by
+    return 0 if by is None else 1 + _rank(by)
+
+
+_ORDER = tuple(sorted(AlertKind, key=_rank))
+"""What inhibits comes before what it inhibits."""
+
+
+@dataclass
+class _Round:
+    """The alerts on their way through time."""
+
+    active: dict[AlertKind, Alert]
+    policy: Policy
+    setting: Setting
+    ended: list[Alert] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def advance(self, conditions: Mapping[AlertKind, Condition], at_ms: int) -> None:
+        """All alerts at a moment, those that inhibit others first."""
+        for kind in _ORDER:
+            if kind in self.active or kind in conditions:
+                self._advance(kind, conditions.get(kind), at_ms)
+
+    def _advance(self, kind: AlertKind, condition: Condition | None, at_ms: int) -> None:
+        hindrance = hindered(kind, self.active.values(), at_ms, self.setting)
+        before = self.active.pop(kind, None)
+        alert, notices = advance(before, kind, condition, at_ms, self.policy, hindrance=hindrance)
+        self.notices += notices
+        if alert is not None and alert.state is AlertState.RESOLVED:
+            self.ended.append(alert)
+        elif alert is not None:
+            self.active[kind] = alert
+
+    def watched(self, asked_ms: int, due_ms: int) -> Watched:
+        return Watched(Watch(asked_ms, _sorted(self.active.values())), tuple(self.ended), tuple(self.notices), due_ms)
+
+
+def follow(watch: Watch, course: Course, now_ms: int, policy: Policy, setting: Setting = ANYWHERE) -> Watched:
+    """The alerts once time has come to `now_ms`, by a course that has been true since the watch was last asked.
+
+    A moment before that is not gone back to.
+    """
+    going = _Round({alert.kind: alert for alert in watch.active}, policy, setting)
+    at_ms = watch.asked_ms
+    while True:
+        conditions = course(at_ms)
+        going.advance(conditions, at_ms)
+        due_ms = _next_due(going.active.values(), conditions.values(), setting.silences, at_ms)
+        if due_ms > now_ms:
+            return going.watched(max(watch.asked_ms, now_ms), due_ms)
+        at_ms = due_ms
+
+
+def record(
+    watch: Watch, kind: AlertKind, policy: Policy, setting: Setting = ANYWHERE
+) -> tuple[Watch, tuple[Notice, ...]]:
+    """The watch once a single event that an alert is about has happened, at the moment last asked about."""
+    hindrance = hindered(kind, watch.active, watch.asked_ms, setting)
+    active = {alert.kind: alert for alert in watch.active}
+    active[kind], notices = happen(active.get(kind), kind, watch.asked_ms, policy, hindrance=hindrance)
+    return Watch(watch.asked_ms, _sorted(active.values())), notices
+
+
+def hindered(kind: AlertKind, active: Iterable[Alert], at_ms: int, setting: Setting = ANYWHERE) -> Withheld | None:
+    """What keeps people from being told of an alert of that kind at a moment."""
+    firing = {alert.kind for alert in active if alert.state is AlertState.FIRING}
+    if RULES[kind].inhibited_by in firing | setting.inhibiting:
+        return Withheld.INHIBITED
+    if any(each.matches(setting.instrument, setting.platform, kind, at_ms) for each in setting.silences):
+        return Withheld.SILENCED
+    return None
+
+
+def _next_due(active: Iterable[Alert], conditions: Iterable[Condition], silences: Iterable[Silence], at_ms: int) -> int:
+    """The first moment after `at_ms` at which anything may happen by itself."""
+    dues = [*map(next_due, active), *(each.next_ms for each in conditions), *(each.until_ms for each in silences)]
+    return min([due_ms for due_ms in dues if due_ms > at_ms], default=FOREVER_MS)
+
+
+def _sorted(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    return tuple(sorted(alerts, key=lambda alert: alert.kind))
