@@ -119,7 +119,8 @@ def _cleared(alert: Alert, condition: Condition, at_ms: int, policy: Policy) -> 
         return replace(alert, due_ms=at_ms + alert.left_ms, left_ms=None)
     if alert.due_ms < FOREVER_MS:
         return alert
-    return replace(alert, due_ms=max(at_ms, min(condition.since_ms, at_ms) + policy.clear_ms), left_ms=None)
+    clear_since_ms = max(alert.since_ms, min(condition.since_ms, at_ms))  # it cannot have been clear before it fired
+    return replace(alert, due_ms=max(at_ms, clear_since_ms + policy.clear_ms), left_ms=None)
 
 
 def _stopped(alert: Alert, at_ms: int) -> Alert:
