@@ -44,6 +44,8 @@ class TwinService:
 
     finished: asyncio.Task[None]
     """Ends only when the service is stopped, or with what it cannot go on from."""
+    subscribed: asyncio.Event
+    """Set once the broker knows the service: from then on it keeps what is published while the service is away."""
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool, registry: Registry, clock: Clock) -> None:
         assert settings.database_url is not None  # noqa: S101 - open_service has seen to it
@@ -60,6 +62,7 @@ class TwinService:
         self._store = Store(settings.database_url)
         self._inbox = Inbox()
         self._broker_up = False
+        self.subscribed = asyncio.Event()
         topics, broker = Topics(settings.topic_prefix), parse_broker(settings.mqtt_url)
         site = settings.topic_prefix.replace("/", "-")
         self._topics = topics
@@ -115,6 +118,8 @@ class TwinService:
         if self._broker_up and not up:
             self._metrics.broker_losses.inc()
         self._broker_up = up
+        if up:
+            self.subscribed.set()
         self._metrics.broker_up.set(up)
 
     def _show(self, twins: Mapping[str, Twin]) -> None:

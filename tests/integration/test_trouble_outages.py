@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -130,8 +129,7 @@ async def test_the_broker_crashes_under_load(site: Site, servers_home: Path) -> 
 
 async def save(broker: BrokerInTest, home: Path) -> None:
     """Let the broker save what it holds, as it does every few seconds: from then on it knows the service."""
-    assert broker.server.pid is not None
-    os.kill(broker.server.pid, signal.SIGUSR1)
+    broker.server.save()
     await until((home / "mosquitto" / "mosquitto.db").exists)
 
 

@@ -13,7 +13,15 @@ import structlog
 
 from twin.models.registry import Controller
 from twin.running import Running
-from twin.servers import Account, Servers, controller_account, hash_password, private_servers, service_account
+from twin.servers import (
+    Account,
+    Servers,
+    controller_account,
+    hash_password,
+    kept_running,
+    private_servers,
+    service_account,
+)
 from twin.servers.packages import Progress
 from twin.service import TwinService, open_database, open_service
 from twin.settings import Settings
@@ -70,6 +78,7 @@ async def hosted(settings: Settings, home: Path, progress: Progress, prepare: Pr
                 home, database_url=settings.database_url, own_broker=settings.mqtt_url is None, progress=progress
             )
         )
+        await stack.enter_async_context(kept_running(servers))
         progress("Preparing the database", None)
         async with open_database(servers.database_url):
             accounts = await prepare()
@@ -77,6 +86,10 @@ async def hosted(settings: Settings, home: Path, progress: Progress, prepare: Pr
         settings = msgspec.structs.replace(settings, database_url=servers.database_url, mqtt_url=mqtt_url)
         progress("Restoring the twins", None)
         service = await stack.enter_async_context(open_service(settings))
+        if servers.broker is not None:
+            # Were it to crash now, it would not know the service, and forget what is published until that is back.
+            await service.subscribed.wait()
+            servers.broker.save()
         port = await stack.enter_async_context(serving(create_app(service), settings.http_host, settings.http_port))
         host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
         log.info("service.ready", http=f"http://{host}:{port}")

@@ -13,6 +13,7 @@ from twin.servers.mosquitto import Mosquitto, private_mosquitto
 from twin.servers.packages import Progress
 from twin.servers.postgres import Postgres, private_postgres
 from twin.servers.private import Servers, private_servers
+from twin.servers.supervision import kept_running
 
 __all__ = [
     "Account",
@@ -24,6 +25,7 @@ __all__ = [
     "claim_home",
     "controller_account",
     "hash_password",
+    "kept_running",
     "private_mosquitto",
     "private_postgres",
     "private_servers",

@@ -77,6 +77,11 @@ class Mosquitto:
         if self._server:
             await self._server.kill()
 
+    def save(self) -> None:
+        """Write sessions and queues to disk now, not only at the next interval."""
+        if self._server:
+            self._server.send(signal.SIGUSR1)
+
     async def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace all accounts; in force on return. Whoever lost theirs is disconnected."""
         self._accounts = tuple(accounts)

@@ -25,7 +25,16 @@ log = structlog.get_logger(__name__)
 Refold: TypeAlias = Callable[[str, Book, Sequence[tuple[int, Arrival]]], Outcome]
 """Computes a controller's ledger anew from a book and the messages after it: `Fleet.refold` at a given time."""
 
-UNAVAILABLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_BROKEN: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What makes a connection useless. asyncpg calls it an internal error when a COPY is cut off at the wrong moment."""
+
+UNAVAILABLE: Final = (asyncpg.PostgresError, *_BROKEN)
 """What a database that is away, full or refusing raises; trying again later may help."""
 
 _WRITER_LOCK = 0x75736572735F7477
@@ -148,7 +157,7 @@ class Store:
             async with connection.transaction():
                 if not await self._is_stored(connection, batch):
                     await _write(connection, batch, ids, refold)
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+        except _BROKEN:
             connection.terminate()
             self._connection = None
             raise
