@@ -255,6 +255,7 @@ def test_counting_seconds_comes_to_the_same(changes: tuple[tuple[int, Standing, 
     assert found == _counted(timeline, POLICY.intrusion_for_ms // S, POLICY.clear_ms // S)
 
 
+PAST = st.integers(0, 500).map(lambda second: second * S)
 DOORS: st.SearchStrategy[Door | None] = st.sampled_from([None, "open", "closed"])
 READINGS = st.lists(
     st.tuples(
@@ -277,8 +278,8 @@ READINGS = st.lists(
         opening_ms=st.lists(MOMENTS, min_size=2, max_size=4, unique=True).map(
             lambda each: tuple(sorted(each)[: len(each) // 2 * 2])
         ),
-        grants_ms=st.lists(MOMENTS, max_size=4).map(lambda each: tuple(sorted(each))),
-        denials_ms=st.lists(MOMENTS, max_size=6).map(lambda each: tuple(sorted(each))),
+        grants_ms=st.lists(PAST, max_size=4).map(lambda each: tuple(sorted(each))),
+        denials_ms=st.lists(PAST, max_size=6).map(lambda each: tuple(sorted(each))),
     ),
     later_ms=st.lists(st.integers(1, 700 * S), min_size=1, max_size=8),
 )

@@ -19,7 +19,7 @@ ALWAYS_OPEN = (0, FOREVER_MS)
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What conditions depend on besides the twin; all moments in order."""
+    """What conditions depend on besides the twin; all moments in order, of events none later than now."""
 
     opening_ms: tuple[int, ...] = ALWAYS_OPEN
     """Opening hours around now as sorted pairs of from and until."""
@@ -108,11 +108,17 @@ def presence_without_session(twin: Twin, at_ms: int, policy: Policy, opening_ms:
 
 def repeated_denials(denials_ms: Sequence[int], at_ms: int, policy: Policy) -> Condition:
     """So many cards were refused within so long a time up to now."""
-    count, within_ms = policy.denial_count, policy.denials_within_ms
-    recent = [denied_ms for denied_ms in denials_ms if denied_ms > at_ms - within_ms]
-    if len(recent) >= count:
-        return _said(holds=True, since_ms=recent[count - 1], next_ms=recent[-count] + within_ms)
-    return _said(holds=False, since_ms=denials_ms[-count] + within_ms if len(denials_ms) >= count else 0)
+    within_ms = policy.denials_within_ms
+    firsts_and_lasts = zip(denials_ms, denials_ms[policy.denial_count - 1 :], strict=False)
+    spans = [
+        (last_ms, first_ms + within_ms) for first_ms, last_ms in firsts_and_lasts if last_ms < first_ms + within_ms
+    ]
+    since_ms, until_ms = spans.pop() if spans else (0, 0)
+    if at_ms >= until_ms:
+        return _said(holds=False, since_ms=until_ms)
+    while spans and spans[-1][1] >= since_ms:
+        since_ms, _ = spans.pop()
+    return _said(holds=True, since_ms=since_ms, next_ms=until_ms)
 
 
 def forced_door(twin: Twin, at_ms: int, policy: Policy, grants_ms: Sequence[int]) -> Condition:

@@ -6,7 +6,7 @@ import pytest
 from twin.alerts import RULES, Alert, AlertKind, AlertState, Condition, Notice, Silence, Standing, Step, Watch, Withheld
 from twin.policy import Policy, layered
 from twin.rules.alerts import acknowledge, advance, happen, next_due
-from twin.rules.conditions import site_offline
+from twin.rules.conditions import repeated_denials, site_offline
 from twin.rules.watch import Setting, follow, record
 from twin.state import FOREVER_MS
 
@@ -99,6 +99,36 @@ def test_an_alert_says_when_to_ask_again() -> None:
     assert (resolved.state, resolved.since_ms, next_due(resolved)) == (AlertState.RESOLVED, 39_000, FOREVER_MS)
     assert [(notice.step, notice.at_ms) for notice in notices] == [(Step.RESOLVED, 39_000)]
     assert next_due(None) == FOREVER_MS
+
+
+def test_nothing_fires_before_it_was_known() -> None:
+    firing, notices = advance(None, AlertKind.FORCED_DOOR, Condition(Standing.HOLDS, 1_000), 60_000, POLICY)
+    assert firing is not None
+    assert (firing.since_ms, [notice.at_ms for notice in notices]) == (60_000, [60_000])
+
+
+@pytest.mark.parametrize(
+    ("refused_s", "holds_s"),
+    [
+        ((), None),
+        ((0, 299), None),
+        ((0, 100, 300), None),
+        ((0, 100, 299), (299, 300)),
+        ((0, 100, 200, 290), (200, 400)),
+        ((0, 100, 200, 310), (310, 400)),
+        ((0, 100, 200, 500, 550, 560), (560, 800)),
+    ],
+)
+def test_refused_cards_are_too_many_from_the_third_until_one_is_long_ago(
+    refused_s: tuple[int, ...], holds_s: tuple[int, int] | None
+) -> None:
+    refused_ms = [each * 1000 for each in refused_s]
+    if holds_s is None:
+        assert repeated_denials(refused_ms, 310_000, POLICY).standing is Standing.CLEAR
+        return
+    since_ms, until_ms = (each * 1000 for each in holds_s)
+    assert repeated_denials(refused_ms, until_ms - 1, POLICY) == Condition(Standing.HOLDS, since_ms, until_ms)
+    assert repeated_denials(refused_ms, until_ms, POLICY) == Condition(Standing.CLEAR, until_ms)
 
 
 def test_a_watch_says_when_to_ask_again() -> None:
