@@ -162,7 +162,10 @@ def test_spans_cut_in_pieces_make_the_same_bill(session: Session, cuts: list[int
     start_ms, length = 1000 * session.start_s, len(session.seconds)
     pieces = [Span(start_ms + cut % (1000 * length), session.seconds[cut % (1000 * length) // 1000]) for cut in cuts]
     both = {span.start_ms: span for span in (*session.spans(), *pieces)}
-    cut_up = (Span(start_ms - before_ms - 1, Category.OFF), *(both[at_ms] for at_ms in sorted(both)))
+    first = both.pop(start_ms)
+    since_ms = start_ms - before_ms
+    earlier = (Span(since_ms - 1, Category.OFF), Span(since_ms, first.category))
+    cut_up = (*earlier, *(both[at_ms] for at_ms in sorted(both)))
     assert session.charged_for(cut_up, 1000 * length) == session.charged()
 
 

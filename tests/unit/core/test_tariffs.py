@@ -177,6 +177,17 @@ def test_a_correction_says_why_and_who() -> None:
             correction([], first, reason, author)
 
 
+@pytest.mark.parametrize("name", ["gross_cny", "allowance_cny", "subsidy_cny", "allowance_min"])
+def test_whatever_differs_is_corrected(name: str) -> None:
+    charge_now = charged(USE, 1000, 61_000)
+    was = msgspec.structs.replace(charge_now.line, **{name: getattr(charge_now.line, name) + 1})
+    line = correction([was], charge_now, "late data", "rules")
+    assert line is not None
+    amounts = {each: getattr(line, each) for each in ("gross_cny", "allowance_cny", "subsidy_cny", "allowance_min")}
+    assert {each for each, amount in amounts.items() if amount} == {name}
+    assert amounts[name] == -1
+
+
 def test_a_long_session_takes_no_longer_than_a_short_one() -> None:
     """The work is in spans and bands: a week has 14 changes of band, and a look at the clock every six hours."""
     tariff = msgspec.structs.replace(TARIFF, bands=(Band(percent=50, from_minute=1320, until_minute=480),))
