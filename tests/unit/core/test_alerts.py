@@ -115,6 +115,7 @@ def test_nothing_fires_before_it_was_known() -> None:
         ((0, 100, 300), None),
         ((0, 100, 299), (299, 300)),
         ((0, 100, 200, 290), (200, 400)),
+        ((0, 100, 200, 300), (200, 400)),
         ((0, 100, 200, 310), (310, 400)),
         ((0, 100, 200, 500, 550, 560), (560, 800)),
     ],
@@ -138,6 +139,10 @@ def test_a_watch_says_when_to_ask_again() -> None:
     assert follow(Watch(0), lambda _: may_change, 1_000, POLICY).due_ms == 7_000
     silenced = Setting(silences=(Silence(3_000, "Wang", "service"),))
     assert follow(Watch(0), lambda _: may_change, 1_000, POLICY, silenced).due_ms == 3_000
+
+
+def test_time_does_not_run_backwards() -> None:
+    assert follow(Watch(5_000), lambda _: {}, 1_000, POLICY).watch == Watch(5_000)
 
 
 def test_an_event_that_is_silenced_is_not_told_when_it_is_over() -> None:
