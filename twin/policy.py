@@ -1,6 +1,7 @@
 """What can be set for an instrument, a platform or the site: durations and thresholds with their defaults."""
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -17,6 +18,23 @@ Count = Annotated[int, Meta(ge=1, le=100)]
 PowerW = Annotated[float, Meta(gt=0, le=10_000_000)]
 CreditPoints = Annotated[int, Meta(ge=0, le=100)]
 BanMs = Annotated[int, Meta(ge=0, le=366 * 24 * 3_600_000)]
+
+
+class AtSlotEnd(StrEnum):
+    """What the clock does to a session whose slot and grace are over."""
+
+    END = "end"
+    ALERT = "alert"
+    """Nothing: people are told, and somebody ends it."""
+
+
+class Cut(StrEnum):
+    """When the relay is commanded off after a session."""
+
+    AT_ONCE = "at_once"
+    WHEN_IDLE = "when_idle"
+    """Once the instrument does not work any more; not at all if that takes too long."""
+    NEVER = "never"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +105,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Not by walking in, if somebody else's booking begins within this time."""
     min_balance_cny: Decimal = Decimal(0)
     """What a project must have left, its credit line included."""
+    warn_before_end_ms: DurationMs = 600_000
+    """The user is warned this long before the end of the booking."""
+    grace_ms: DurationMs = 300_000
+    """A session may go on this long after its slot."""
+    overrun: bool = False
+    """May a session go on after that, while nobody else has booked?"""
+    overrun_free_ms: DurationMs = 1_800_000
+    """Not if somebody else's booking begins within this time of the slot's end."""
+    at_slot_end: AtSlotEnd = AtSlotEnd.END
+    """What the clock does to a session whose slot and grace are over."""
+    idle_release_ms: DurationMs = 1_800_000
+    """A session that is idle, with nobody there, for this long is ended."""
+    cooldown_max_ms: DurationMs = 7_200_000
+    """The twin is in cooldown after a session at most this long."""
+    cut: Cut = Cut.WHEN_IDLE
+    """When the relay is commanded off after a session."""
     credit_limit_points: CreditPoints = 60
     """Below: the person is suspended."""
     no_show_points: CreditPoints = 10

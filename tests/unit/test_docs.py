@@ -114,7 +114,7 @@ def _commands() -> dict[str, TyperCommand]:
 def test_every_policy_value_is_described_with_default_and_unit() -> None:
     units = {"ms": "ms", "w": "W", "cny": "CNY", "points": "points"}
     expected = [
-        [f"`{field.name}`", _plain(field.default), units.get(field.name.rsplit("_", 1)[1], "")]
+        [f"`{field.name}`", _plain(field.default), units.get(field.name.rpartition("_")[2], "")]
         for field in msgspec.structs.fields(Policy)
     ]
     assert [row[:3] for row in _rows(_section(_page("rules.md"), "## Policy"))] == expected
