@@ -1,0 +1,118 @@
+"""What the session of an instrument comes to by the passing of time alone, and when. The theory is in `sessions`."""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple, assert_never
+
+from twin.parties import Booking, is_theirs
+from twin.policy import AtSlotEnd, Policy
+from twin.sessions import Control, Cooldown, Free, Open, Opening, OrderState, OverrunReason, Signals, Use
+from twin.state import FOREVER_MS
+
+
+class Timer(Enum):
+    """What comes due."""
+
+    COMMAND_EXPIRED = auto()
+    WARNING = auto()
+    OTHERS_SLOT = auto()
+    GRACE_OVER = auto()
+    IDLE = auto()
+    SAFE = auto()
+    COOLDOWN_RAN_OUT = auto()
+
+
+class Due(NamedTuple):
+    """A timer and its moment."""
+
+    at_ms: int
+    timer: Timer
+
+
+def next_timer(control: Control, bookings: Sequence[Booking], policy: Policy) -> Due | None:
+    """The first timer; of those of one moment the one that is written down first below. None: nothing will come."""
+    return min(_dues(control, bookings, policy), key=_moment, default=None)
+
+
+def _moment(due: Due) -> int:
+    return due.at_ms
+
+
+def _dues(control: Control, bookings: Sequence[Booking], policy: Policy) -> Iterator[Due]:
+    order, state = control.order, control.state
+    if order is not None and (order.state is OrderState.SENT or isinstance(state, Opening)):
+        yield Due(order.expires_ms, Timer.COMMAND_EXPIRED)
+    match state:
+        case Free() | Opening():
+            pass
+        case Open():
+            yield from _ends(state, bookings, policy)
+            yield from _idle(state, control.signals, policy)
+        case Cooldown():
+            yield Due(max(state.ended_ms, control.signals.active_until_ms or 0), Timer.SAFE)
+            yield Due(state.ended_ms + policy.cooldown_max_ms, Timer.COOLDOWN_RAN_OUT)
+        case _:
+            assert_never(state)
+
+
+def _ends(state: Open, bookings: Sequence[Booking], policy: Policy) -> Iterator[Due]:
+    end_ms = slot_end(state.use, bookings)
+    if end_ms is not None and state.opened_ms < end_ms and end_ms not in {state.warned_for_ms, state.overran_for_ms}:
+        yield Due(max(end_ms - policy.warn_before_end_ms, state.opened_ms), Timer.WARNING)
+    if end_ms is None or policy.at_slot_end is AtSlotEnd.END:
+        yield Due(max(others_begin(state.use, bookings), state.opened_ms), Timer.OTHERS_SLOT)
+    if end_ms is not None and end_ms != state.overran_for_ms:
+        yield Due(max(end_ms + policy.grace_ms, state.opened_ms), Timer.GRACE_OVER)
+
+
+def slot_end(use: Use, bookings: Sequence[Booking]) -> int | None:
+    """The end of the session's booking as it stands now, else as it stood when it was granted. None: walked in."""
+    if use.booking is None:
+        return None
+    own = use.booking.id
+    return next((each.end_ms for each in bookings if each.id == own), use.booking.end_ms)
+
+
+def others_begin(use: Use, bookings: Sequence[Booking]) -> int:
+    """When the first booking of another person begins after the request; `FOREVER_MS` if none does."""
+    begins = (each.start_ms for each in bookings if not is_theirs(use.user, each))
+    return min((start_ms for start_ms in begins if start_ms > use.requested_ms), default=FOREVER_MS)
+
+
+def goes_on(use: Use, bookings: Sequence[Booking], policy: Policy) -> OverrunReason | None:
+    """Why a session goes on when slot and grace are over; None: it does not."""
+    end_ms = slot_end(use, bookings)
+    if end_ms is None or policy.at_slot_end is AtSlotEnd.ALERT:
+        return OverrunReason.ALERT_ONLY
+    is_free = others_begin(use, bookings) > end_ms + policy.overrun_free_ms
+    return OverrunReason.FREE if policy.overrun and is_free else None
+
+
+def ends_ms(state: Open, bookings: Sequence[Booking], policy: Policy) -> int | None:
+    """When the clock will end a session, by all that is known; None: it will not."""
+    end_ms, others_ms = slot_end(state.use, bookings), others_begin(state.use, bookings)
+    if end_ms is not None and policy.at_slot_end is AtSlotEnd.ALERT:
+        return None
+    if end_ms is not None and end_ms != state.overran_for_ms and goes_on(state.use, bookings, policy) is None:
+        others_ms = min(others_ms, end_ms + policy.grace_ms)
+    return None if others_ms == FOREVER_MS else others_ms
+
+
+def _idle(state: Open, signals: Signals, policy: Policy) -> Iterator[Due]:
+    idle_ms, since_ms = _idle_run(state, signals)
+    due_ms = since_ms + policy.idle_release_ms - idle_ms
+    if due_ms <= signals.online_until_ms:
+        yield Due(due_ms, Timer.IDLE)
+
+
+def idle_total(state: Open, signals: Signals, at_ms: int) -> int:
+    """For how long the session has been idle at a moment, time when the link was not online left out."""
+    idle_ms, since_ms = _idle_run(state, signals)
+    return idle_ms + max(0, min(at_ms, signals.online_until_ms) - since_ms)
+
+
+def _idle_run(state: Open, signals: Signals) -> tuple[int, int]:
+    """Idle time counted already, and from when on more is counted."""
+    if signals.busy_until_ms > state.idle_told_ms:
+        return 0, max(signals.busy_until_ms, signals.online_from_ms)
+    return state.idle_ms, max(state.idle_told_ms, signals.online_from_ms)

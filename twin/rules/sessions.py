@@ -1,0 +1,330 @@
+"""The session of one instrument: who has it, until when, and what its relay is told.
+
+| state    | what happens                                    | then     | decisions                                    |
+| -------- | ----------------------------------------------- | -------- | -------------------------------------------- |
+| free     | granted request                                 | opening  | recorded, relay on                           |
+| cooldown | granted request                                 | opening  | cooldown ended, recorded, relay on           |
+| opening  | relay reported on; at once if it is or has none | open     | opened                                       |
+| opening  | no report in time, or the controller refuses    | free     | failed, voided, relay off                    |
+| opening  | ended by somebody                               | free     | voided, relay off                            |
+| open     | `warn_before_end` before the end of the slot    | open     | warned                                       |
+| open     | slot and grace are over, and it may go on       | open     | overrun began                                |
+| open     | slot and grace are over, and it may not         | cooldown | closed; relay off if cut `at_once`           |
+| open     | another person's booking begins                 | cooldown | the same                                     |
+| open     | idle for `idle_release`                         | cooldown | the same                                     |
+| open     | ended by somebody                               | cooldown | the same; EMERGENCY cuts whatever the policy |
+| cooldown | class not active                                | free     | cooldown ended; relay off if cut `when_idle` |
+| cooldown | `cooldown_max` over                             | free     | cooldown ended; unsafe to cut if `when_idle` |
+
+Theory. What is to come by the passing of time alone can always be told from the state, the bookings and the policy:
+`next_due`. `advance` plays everything due up to a moment, each at its own time, so it makes no difference how often or
+how late it is called. Each event first plays what was due *before* its moment, then happens; so an event wins over a
+timer of the same moment. Timers of one moment play in the order in which they are written down. Bookings and policy
+are those in force since the last call: before a change of either, `advance` with the old ones.
+
+The books never wait for the controller: a session that cannot be commanded ends at its time, and the command waits
+until the controller is heard again. What the rules leave open is decided here:
+
+- Another person's booking is one that is not of the session's person or a group of theirs. It *begins* if that is after
+  the request: who was let in during another's slot is not thrown out by the same slot.
+- *Within* `overrun_free` includes its end. It is looked at when slot and grace are over.
+- Who opens inside `warn_before_end` is warned at once.
+- `at_slot_end: alert` is about slots: a walk-in still ends when another person's booking begins, and an idle session
+  is ended.
+- EMERGENCY commands the relay off at once whatever `cut` says, in cooldown and without a session too.
+- Idle time counts while the link is online only. Where there is no power meter nothing is ever idle.
+- An instrument that does not work when its session ends has a cooldown of no length.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from twin.parties import Booking, RunningSession, User, is_theirs
+from twin.permission import AccessDecision
+from twin.policy import Cut, Policy
+from twin.rules.session_timers import Due, Timer, ends_ms, goes_on, idle_total, next_timer, slot_end
+from twin.sessions import (
+    CloseReason,
+    CommandFailed,
+    Control,
+    Cooldown,
+    CooldownEnd,
+    CooldownEnded,
+    Decision,
+    Failure,
+    Free,
+    Ignorance,
+    Ignored,
+    Open,
+    Opening,
+    Order,
+    OrderState,
+    OverrunBegan,
+    RelayCommanded,
+    SessionClosed,
+    SessionOpened,
+    SessionRecorded,
+    SessionVoided,
+    Signals,
+    Step,
+    TapMeaning,
+    UnsafeToCut,
+    Use,
+    UserWarned,
+    VoidReason,
+)
+from twin.state import FOREVER_MS
+
+replace = msgspec.structs.replace
+
+
+def next_due(control: Control, bookings: Sequence[Booking], policy: Policy) -> int:
+    """When something happens by the passing of time alone, if nothing else does; `FOREVER_MS` if nothing will."""
+    due = next_timer(control, bookings, policy)
+    return FOREVER_MS if due is None else max(due.at_ms, control.settled_ms)
+
+
+def advance(control: Control, now_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """Everything that is due up to and including a moment, each thing at its own. `bookings`: of this instrument."""
+    decisions: list[Decision] = []
+    while (due := next_timer(control, bookings, policy)) is not None and due.at_ms <= now_ms:
+        due = Due(max(due.at_ms, control.settled_ms), due.timer)
+        step = _happened(control, due, bookings, policy)
+        control = step.control
+        decisions += step.decisions
+    return Step(replace(control, settled_ms=max(control.settled_ms, now_ms)), tuple(decisions))
+
+
+def open_(control: Control, use: Use, decision: AccessDecision, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """Somebody asks for the instrument at `use.requested_ms`, and access has decided."""
+    at_ms = use.requested_ms
+    before = _before(control, at_ms, bookings, policy)
+    if not decision.granted:
+        return _then(before, Step(before.control, (Ignored(at_ms, Ignorance.NOT_GRANTED),)))
+    return _then(before, _begun(before.control, use, policy))
+
+
+def observe(
+    control: Control,
+    signals: Signals,
+    at_ms: int,
+    bookings: Sequence[Booking],
+    policy: Policy,
+    *,
+    event_ms: int | None = None,
+) -> Step:
+    """The twin says something new, received at `at_ms`; `event_ms` where the event's own time is another."""
+    before = _before(control, at_ms, bookings, policy)
+    heard = _heard(before.control, signals, at_ms)
+    was_online = before.control.signals.is_online(at_ms)
+    sent = _sent_again(heard, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(heard)
+    return _then(before, _then(sent, _confirmed(sent.control, at_ms if event_ms is None else event_ms)))
+
+
+def command_refused(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """The controller answers that it will not do the last command."""
+    before = _before(control, at_ms, bookings, policy)
+    order = before.control.order
+    if order is None or order.state is not OrderState.SENT:
+        return before
+    return _then(before, _failed(before.control, order, at_ms, Failure.REFUSED, policy))
+
+
+def close(
+    control: Control,
+    reason: CloseReason,
+    at_ms: int,
+    bookings: Sequence[Booking],
+    policy: Policy,
+    *,
+    ended_ms: int | None = None,
+) -> Step:
+    """Somebody ends the session at `at_ms`; `ended_ms` where it turns out to have ended before."""
+    before = _before(control, at_ms, bookings, policy)
+    state = before.control.state
+    match state:
+        case Open():
+            ended_ms = at_ms if ended_ms is None else min(ended_ms, at_ms)
+            after = _closed(before.control, state, reason, at_ms, policy, ended_ms=ended_ms)
+        case Opening():
+            after = _voided(before.control, state, VoidReason.WITHDRAWN, at_ms, policy)
+        case Free() | Cooldown():
+            is_emergency = reason is CloseReason.EMERGENCY and before.control.signals.has_relay
+            ignored = Step(before.control, (Ignored(at_ms, Ignorance.NO_SESSION),))
+            after = _commanded(before.control, at_ms, policy, on=False) if is_emergency else ignored
+        case _:
+            assert_never(state)
+    return _then(before, after)
+
+
+def tap_means(control: Control, user: User) -> TapMeaning:
+    """What somebody wants who holds a card to the reader, once time has been let pass up to then."""
+    if not isinstance(control.state, Open):
+        return TapMeaning.ASK
+    return TapMeaning.END if is_theirs(user, _running(control.state.use, None)) else TapMeaning.ASK
+
+
+def running(control: Control, bookings: Sequence[Booking], policy: Policy) -> RunningSession | None:
+    """The session as access sees it: open or opening."""
+    state = control.state
+    match state:
+        case Free() | Cooldown():
+            return None
+        case Opening():
+            would_be = Open(state.use, state.use.requested_ms)
+            return _running(state.use, ends_ms(would_be, bookings, policy))
+        case Open():
+            return _running(state.use, ends_ms(state, bookings, policy))
+        case _:
+            assert_never(state)
+
+
+def _running(use: Use, due_ms: int | None) -> RunningSession:
+    return RunningSession(use.user.id, use.booking.group if use.booking else None, due_ms)
+
+
+def _before(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """What was due before an event: timers of its own moment come after it."""
+    return advance(control, at_ms - 1, bookings, policy)
+
+
+def _then(first: Step, second: Step) -> Step:
+    return Step(second.control, first.decisions + second.decisions)
+
+
+def _begun(control: Control, use: Use, policy: Policy) -> Step:
+    """A granted request: on record first, then power."""
+    at_ms, state, ended = use.requested_ms, control.state, tuple[Decision, ...]()
+    if isinstance(state, Opening | Open):
+        return Step(control, (Ignored(at_ms, Ignorance.IN_SESSION),))
+    if isinstance(state, Cooldown):
+        ended = (CooldownEnded(at_ms, state.use.id, CooldownEnd.NEXT_SESSION),)
+    recorded = Step(replace(control, state=Opening(use)), (*ended, SessionRecorded(at_ms, use)))
+    if not control.signals.has_relay:
+        return _then(recorded, _opened(replace(recorded.control, order=None), use, at_ms))
+    commanded = _then(recorded, _commanded(recorded.control, at_ms, policy, on=True))
+    return _then(commanded, _confirmed(commanded.control, at_ms))
+
+
+def _opened(control: Control, use: Use, at_ms: int) -> Step:
+    opened_ms = max(at_ms, use.requested_ms)
+    state = Open(use, opened_ms, idle_told_ms=opened_ms)
+    return Step(replace(control, state=state), (SessionOpened(opened_ms, use.id),))
+
+
+def _confirmed(control: Control, at_ms: int) -> Step:
+    """The order, if the relay is reported as ordered; a session that waits for it opens."""
+    order, state = control.order, control.state
+    if order is None or order.on is not control.signals.relay_on:
+        return Step(control)
+    confirmed = replace(control, order=replace(order, state=OrderState.CONFIRMED))
+    return _opened(confirmed, state.use, at_ms) if isinstance(state, Opening) else Step(confirmed)
+
+
+def _heard(control: Control, signals: Signals, at_ms: int) -> Control:
+    """The new signals in force; idle time under the old ones is counted, and none from before the newest activity."""
+    state = control.state
+    if isinstance(state, Open) and at_ms > state.idle_told_ms:
+        idle_ms = min(idle_total(state, control.signals, at_ms), max(0, at_ms - signals.busy_until_ms))
+        state = replace(state, idle_ms=idle_ms, idle_told_ms=at_ms)
+    return replace(control, state=state, signals=signals)
+
+
+def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool) -> Step:
+    """The relay ordered on or off: at once, or when the controller can be heard again."""
+    expires_ms = at_ms + policy.command_timeout_ms
+    if not control.signals.is_online(at_ms):
+        return Step(replace(control, order=Order(on, OrderState.WAITING, expires_ms)))
+    order = Order(on, OrderState.SENT, expires_ms)
+    return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
+
+
+def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
+    """The controller is back: what it was not told, or did not do, it is told now. A session waits no longer for it."""
+    order, state = control.order, control.state
+    if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
+        return Step(control)
+    expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
+    sent = replace(control, order=Order(order.on, OrderState.SENT, expires_ms))
+    return Step(sent, (RelayCommanded(at_ms, order.on, expires_ms),))
+
+
+def _happened(control: Control, due: Due, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """What a timer makes of a state that has it."""
+    match control.state, control.order:
+        case _, Order() as order if due.timer is Timer.COMMAND_EXPIRED:
+            return _failed(control, order, due.at_ms, Failure.NOT_CONFIRMED, policy)
+        case Open() as state, _:
+            return _timed(control, state, due, bookings, policy)
+        case Cooldown() as state, _:
+            reason = CooldownEnd.SAFE if due.timer is Timer.SAFE else CooldownEnd.RAN_OUT
+            return _cooled(control, state, reason, due.at_ms, policy)
+        case _:
+            raise AssertionError(f"{due} in {control.state}")
+
+
+def _timed(control: Control, state: Open, due: Due, bookings: Sequence[Booking], policy: Policy) -> Step:
+    match due.timer:
+        case Timer.WARNING:
+            return _warned(control, state, due.at_ms, bookings)
+        case Timer.GRACE_OVER:
+            return _over(control, state, due.at_ms, bookings, policy)
+        case Timer.IDLE:
+            return _closed(control, state, CloseReason.IDLE, due.at_ms, policy)
+        case _:
+            return _closed(control, state, CloseReason.SLOT_END, due.at_ms, policy)
+
+
+def _failed(control: Control, order: Order, at_ms: int, failure: Failure, policy: Policy) -> Step:
+    """A command that came to nothing; a session that waited for it is void."""
+    failed = Step(
+        replace(control, order=replace(order, state=OrderState.FAILED)), (CommandFailed(at_ms, order.on, failure),)
+    )
+    if not isinstance(control.state, Opening):
+        return failed
+    reason = VoidReason.REFUSED if failure is Failure.REFUSED else VoidReason.NOT_CONFIRMED
+    return _then(failed, _voided(failed.control, control.state, reason, at_ms, policy))
+
+
+def _voided(control: Control, state: Opening, reason: VoidReason, at_ms: int, policy: Policy) -> Step:
+    voided = Step(replace(control, state=Free()), (SessionVoided(at_ms, state.use.id, reason),))
+    return _then(voided, _commanded(voided.control, at_ms, policy, on=False))
+
+
+def _warned(control: Control, state: Open, at_ms: int, bookings: Sequence[Booking]) -> Step:
+    end_ms = slot_end(state.use, bookings)
+    warned = Step(replace(control, state=replace(state, warned_for_ms=end_ms)))
+    return warned if end_ms is None else _then(warned, Step(warned.control, (UserWarned(at_ms, state.use.id, end_ms),)))
+
+
+def _over(control: Control, state: Open, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """Slot and grace are over."""
+    reason = goes_on(state.use, bookings, policy)
+    if reason is None:
+        return _closed(control, state, CloseReason.SLOT_END, at_ms, policy)
+    overrun = replace(state, overran_for_ms=slot_end(state.use, bookings))
+    return Step(replace(control, state=overrun), (OverrunBegan(at_ms, state.use.id, reason),))
+
+
+def _closed(
+    control: Control, state: Open, reason: CloseReason, at_ms: int, policy: Policy, *, ended_ms: int | None = None
+) -> Step:
+    ended_ms = max(state.opened_ms, at_ms if ended_ms is None else ended_ms)
+    cooldown = Cooldown(state.use, state.opened_ms, ended_ms, reason)
+    closed = Step(replace(control, state=cooldown), (SessionClosed(ended_ms, state.use.id, reason),))
+    cuts = policy.cut is Cut.AT_ONCE or reason is CloseReason.EMERGENCY
+    if not (cuts and control.signals.has_relay):
+        return closed
+    return _then(closed, _commanded(closed.control, at_ms, policy, on=False))
+
+
+def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, policy: Policy) -> Step:
+    ended = Step(replace(control, state=Free()), (CooldownEnded(at_ms, state.use.id, reason),))
+    is_cut_already = control.order is not None and not control.order.on
+    if policy.cut is not Cut.WHEN_IDLE or is_cut_already or not control.signals.has_relay:
+        return ended
+    if reason is CooldownEnd.RAN_OUT:
+        return _then(ended, Step(ended.control, (UnsafeToCut(at_ms, state.use.id),)))
+    return _then(ended, _commanded(ended.control, at_ms, policy, on=False))
