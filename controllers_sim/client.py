@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from random import Random
+from types import TracebackType
 
 import aiomqtt
 
@@ -201,11 +202,24 @@ class Link:
             log.debug("%s: %s; trying again", name, error)
 
 
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, which leaves the end of a connection unasked for where something else noticed it first."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, where)
+        finally:
+            if self._disconnected.done() and not self._disconnected.cancelled():
+                self._disconnected.exception()
+
+
 def connection(
     broker: Broker, account: Account | None, client_id: str, will: Message | None = None
 ) -> AbstractAsyncContextManager[aiomqtt.Client]:
     """Make a connection that has not been opened yet."""
-    return aiomqtt.Client(
+    return _Client(
         broker.host,
         broker.port,
         username=account.username if account else None,

@@ -1,5 +1,6 @@
 """Real servers for tests: one TimescaleDB per test process with a fresh database per test, one Mosquitto per test."""
 
+import logging
 import secrets
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.brokers import BrokerInTest
 from tests.chromium import find_or_fetch
@@ -27,6 +29,16 @@ def _home() -> Iterator[Path]:
 
 servers_home = pytest.fixture(_home, name="servers_home")
 session_home = pytest.fixture(_home, scope="session", name="session_home")
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """A command that runs within a test sets up logs for the whole process: for that test, and no other."""
+    settings, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    yield
+    structlog.configure(**settings)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from twin.registration import (
 )
 from twin.service import TwinService, open_database, open_service
 from twin.settings import Settings
-from twin.stream.broker import parse_broker
+from twin.stream.broker import Client, parse_broker
 
 DEADLINE_S = 30.0
 
@@ -119,7 +119,7 @@ class Site:
             yield Voice(mqtt, controller, boot)
 
     def client(self, username: str, password: str, **options: Any) -> aiomqtt.Client:
-        return aiomqtt.Client(self.broker.host, self.broker.port, username=username, password=password, **options)
+        return Client(self.broker.host, self.broker.port, username=username, password=password, **options)
 
     def listener(self, **options: Any) -> aiomqtt.Client:
         """A foreign program that hears what twins publish."""

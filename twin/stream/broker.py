@@ -1,5 +1,6 @@
 """Where the broker is and how to talk to it."""
 
+from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,23 @@ import msgspec
 _FORM = (
     "MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://); in a password / # ? @ are %2F %23 %3F %40"
 )
+
+
+class Client(aiomqtt.Client):
+    """aiomqtt's client, which leaves the end of a connection unasked for where something else noticed it first.
+
+    asyncio would complain of each of them, at a time of its own choosing.
+    """
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Leave, and take note of why the connection had ended before."""
+        try:
+            await super().__aexit__(kind, error, where)
+        finally:
+            if self._disconnected.done() and not self._disconnected.cancelled():
+                self._disconnected.exception()
 
 
 class BrokerAddress(msgspec.Struct, frozen=True):
@@ -23,9 +41,9 @@ class BrokerAddress(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"BrokerAddress({self.host}:{self.port} as {self.username})"
 
-    def client(self, identifier: str | None = None, **options: Any) -> aiomqtt.Client:
+    def client(self, identifier: str | None = None, **options: Any) -> Client:
         """A client of this broker, not connected yet."""
-        return aiomqtt.Client(
+        return Client(
             hostname=self.host,
             port=self.port,
             username=self.username,
