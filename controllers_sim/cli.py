@@ -224,8 +224,11 @@ def _end_with(work: Coroutine[Any, Any, T]) -> T:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
-    except* SimulatorError as group:
-        raise _first(group) from None
+    except BaseExceptionGroup as group:
+        wrong = group.subgroup(SimulatorError)
+        if wrong is None:
+            raise
+        raise _first(wrong) from None
 
 
 def _first(group: BaseExceptionGroup[SimulatorError]) -> SimulatorError:
