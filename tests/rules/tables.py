@@ -106,6 +106,8 @@ def _row(columns: list[str], cells: list[str], before: list[Row]) -> Row:
 
 def _setting(text: str) -> tuple[str, object]:
     name, value = text.split()
+    if name in {"at_slot_end", "cut", "overrun"}:
+        return name, True if value == "yes" else value
     return (name, float(value)) if name.endswith("_w") else (f"{name}_ms", duration_ms(value))
 
 
