@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -23,11 +24,12 @@ from twin.fleet import TRAIL_LENGTH
 from twin.identity import MAX_BOOTS, MAX_RANGES
 from twin.metrics import Metrics
 from twin.permission import AccessCode
-from twin.policy import Policy
+from twin.policy import AtSlotEnd, Cut, Policy
 from twin.rules.billing import LineCause
 from twin.rules.credit import CreditCause
 from twin.servers import controller_account
 from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
+from twin.sessions import CloseReason, CooldownEnd, Failure, Ignorance, OverrunReason, SessionState, VoidReason
 from twin.settings import Settings, variable
 from twin.state import Category, LinkState, OccupancyState, PowerClass
 from twin.stream.inbox import MAX_BYTES, MAX_MESSAGES, MAX_UNHELD
@@ -140,6 +142,18 @@ def test_everything_that_a_tariff_can_set_is_described(value: type[msgspec.Struc
 )
 def test_every_word_of_a_bill_is_described(words: type[StrEnum], section: str) -> None:
     assert set(words) <= _marked(_section(_page("rules.md"), f"## {section}"))
+
+
+@pytest.mark.parametrize("words", [CloseReason, VoidReason, OverrunReason, CooldownEnd])
+def test_every_reason_of_a_session_has_its_line(words: type[StrEnum]) -> None:
+    assert set(words) <= set(_named(_section(_page("rules.md"), "## Sessions")))
+
+
+def test_every_state_of_a_session_and_every_word_about_one_is_described() -> None:
+    section = _section(_page("rules.md"), "## Sessions")
+    states = {state.__name__.lower() for state in get_args(SessionState)}
+    assert states <= set(_named(section))
+    assert {*Ignorance, *Failure, *Cut, *AtSlotEnd} - {AtSlotEnd.END} <= _marked(section)
 
 
 def test_every_kind_of_alert_is_described_as_its_rule_has_it() -> None:
