@@ -1,11 +1,12 @@
 """What the web, or any other front, may ask of the running service: values and one protocol."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
-from typing import Literal, Protocol, TypeAlias
+from datetime import date, datetime
+from typing import Annotated, Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta
 
 from twin.state import Category
 from twin.views import TwinView
@@ -85,6 +86,179 @@ class Person(msgspec.Struct, frozen=True):
     username: str
     role: str
     name: str
+    operates: frozenset[str] = frozenset()
+    """Instruments on which they have operate rights."""
+
+
+class CheckView(msgspec.Struct, frozen=True):
+    """One of the ten checks. `remedy` says as data what would change a refusal; its `type` names its shape."""
+
+    number: int
+    code: str | None
+    """None: passed."""
+    standing: str
+    remedy: dict[str, object] | None
+
+
+class AccessView(msgspec.Struct, frozen=True):
+    """May this person use this instrument, with every check."""
+
+    instrument: str
+    user: str
+    at: str
+    decision: Literal["granted", "denied"]
+    reason: str | None
+    """The code of the first check that fails."""
+    booking: str | None
+    project: str | None
+    override_reason: str | None
+    checks: tuple[CheckView, ...]
+
+
+class UnlockWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody says who asks for an instrument."""
+
+    booking: str | None = None
+    project: str | None = None
+    override_reason: Annotated[str, Meta(max_length=500)] | None = None
+    maintenance: bool = False
+
+
+class Unlocked(msgspec.Struct, frozen=True):
+    """The answer, once it is recorded."""
+
+    decision: Literal["granted", "denied"]
+    reason: str | None
+    explain: AccessView
+    session: str | None
+
+
+class PartView(msgspec.Struct, frozen=True):
+    """Minutes of one price."""
+
+    kind: str
+    band_percent: int
+    minutes: int
+
+
+class LineView(msgspec.Struct, frozen=True):
+    """A line of a charge; money is decimal strings in CNY."""
+
+    cause: str
+    at: str
+    gross: str
+    allowance: str
+    subsidy: str
+    net: str
+    reason: str
+    author: str
+
+
+class ChargeView(msgspec.Struct, frozen=True):
+    """What a session costs: so far while it runs, with its lines once it is over."""
+
+    gross: str
+    allowance: str
+    subsidy: str
+    net: str
+    minutes: int
+    parts: tuple[PartView, ...] = ()
+    lines: tuple[LineView, ...] = ()
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """A session of somebody at an instrument."""
+
+    id: str
+    instrument: str
+    user: str
+    project: str | None
+    booking: str | None
+    state: Literal["opening", "open", "closed", "void"]
+    requested: str
+    opened: str | None
+    ended: str | None
+    due: str | None
+    """When the clock will end it; None: it will not, or it is over."""
+    reason: str | None
+    """Why it was closed or is void."""
+    override_reason: str | None
+    maintenance: bool
+    charge: ChargeView | None
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """An alert that fires or has fired."""
+
+    id: str
+    instrument: str | None
+    """None: it is about the site."""
+    kind: str
+    severity: str
+    state: Literal["firing", "resolved"]
+    since: str
+    resolved: str | None
+    acknowledged: str | None
+    acknowledged_by: str | None
+    to: tuple[str, ...]
+    """Who has been told, or is to be."""
+
+
+class SilenceWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which alerts nobody is to be told of, until when, and why. What is None matches everything."""
+
+    until: datetime
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    instrument: str | None = None
+    platform: str | None = None
+    kind: str | None = None
+
+
+class SilenceView(msgspec.Struct, frozen=True):
+    """A silence in force."""
+
+    until: str
+    author: str
+    reason: str
+    instrument: str | None
+    platform: str | None
+    kind: str | None
+
+
+class BookingWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
+    """An instrument to be kept for somebody."""
+
+    instrument: str
+    start: datetime
+    end: datetime
+    project: str | None = None
+    group: str | None = None
+
+
+class BookingView(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """A booking; `estimate` is a decimal string in CNY."""
+
+    id: str
+    instrument: str
+    user: str
+    group: str | None
+    project: str | None
+    start: str
+    end: str
+    state: str
+    estimate: str
+
+
+class ConflictError(Exception):
+    """What is wished for cannot be; `free` are stretches of the same length nearby that could (RFC 3339, from and to)."""
+
+    def __init__(self, message: str, free: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.free = tuple(free)
+
+
+class NotRecordedError(Exception):
+    """It could not be recorded in time, so it has not been granted; try again."""
 
 
 class Service(Protocol):

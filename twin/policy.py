@@ -28,6 +28,14 @@ class AtSlotEnd(StrEnum):
     """Nothing: people are told, and somebody ends it."""
 
 
+class OnUnauthorised(StrEnum):
+    """What follows from an intrusion."""
+
+    ALERT = "alert"
+    CUT = "cut"
+    """People are told, and the relay is commanded off."""
+
+
 class Cut(StrEnum):
     """When the relay is commanded off after a session."""
 
@@ -59,6 +67,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A relay that does not follow for this long is a mismatch."""
     intrusion_for_ms: DurationMs = 0
     """An intrusion lasts this long: alert POWER_WITHOUT_SESSION."""
+    on_unauthorised: OnUnauthorised = OnUnauthorised.ALERT
+    """What follows from that."""
     relay_off_for_ms: DurationMs = 30_000
     """Power in spite of a relay that is off lasts this long: alert POWER_WITH_RELAY_OFF."""
     presence_for_ms: DurationMs = 600_000
@@ -115,6 +125,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Not if somebody else's booking begins within this time of the slot's end."""
     at_slot_end: AtSlotEnd = AtSlotEnd.END
     """What the clock does to a session whose slot and grace are over."""
+    no_show_ms: DurationMs = 1_800_000
+    """Nobody has come this long after a booking began: it is freed."""
     idle_release_ms: DurationMs = 1_800_000
     """A session that is idle, with nobody there, for this long is ended."""
     cooldown_max_ms: DurationMs = 7_200_000

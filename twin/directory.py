@@ -1,0 +1,172 @@
+"""What the rules are told of people, money, bookings and instruments, as facts; and all of them as known at a moment.
+
+A fact is a whole: a newer one with the same key takes the place of the older. Whoever keeps the tables tells the fleet
+a fact when it changes, the log keeps it, and a replay learns it at the same place.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from twin.hours import ALWAYS, OpeningHours
+from twin.parties import Booking, Downtime, Project, Qualification, User, UserCategory
+from twin.policy import Policy
+from twin.tariffs import NO_FUND, Fund, Payer, PriceList
+
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+ALWAYS_OPEN: Final = OpeningHours(BEIJING, dict.fromkeys(UserCategory, ALWAYS))
+
+
+class _Fact(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Immutable; the tag tells the members of the union apart."""
+
+
+class SiteFact(_Fact, frozen=True):
+    """The site as a whole: its time zone, and the policy for what is not about one instrument."""
+
+    zone: ZoneInfo = BEIJING
+    policy: Policy = Policy()
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return "site"
+
+
+class InstrumentFact(_Fact, frozen=True):
+    """An instrument with a controller, and what is set for it."""
+
+    code: str
+    controller: str
+    platform: str = ""
+    policy: Policy = Policy()
+    opening: OpeningHours = ALWAYS_OPEN
+    prices: PriceList = PriceList(versions=())
+    """Without a tariff its sessions cost nothing."""
+    downtimes: tuple[Downtime, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return f"instrument:{self.code}"
+
+
+class UserFact(_Fact, frozen=True):
+    """A person. The credit of `user` is that without what the rules have given or taken."""
+
+    user: User
+    cards: tuple[str, ...] = ()
+    """SHA-256 of each uid."""
+    qualifications: tuple[Qualification, ...] = ()
+    payer: Payer = Payer.INTERNAL
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return f"user:{self.user.id}"
+
+
+class ProjectFact(_Fact, frozen=True):
+    """A project. Balance, free minutes and fund are those without what the rules have charged."""
+
+    project: Project
+    free_min: int = 0
+    fund: Fund = NO_FUND
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return f"project:{self.project.id}"
+
+
+class BookingFact(_Fact, frozen=True):
+    """A booking that stands; None: it does not any more."""
+
+    id: str
+    booking: Booking | None
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return f"booking:{self.id}"
+
+
+Fact: TypeAlias = SiteFact | InstrumentFact | UserFact | ProjectFact | BookingFact
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, ZoneInfo):
+        return value.key
+    raise NotImplementedError(f"{type(value).__name__} is not part of a fact")
+
+
+def _decoded(kind: type[Any], value: Any) -> Any:
+    if kind is ZoneInfo:
+        return ZoneInfo(value)
+    raise NotImplementedError(f"{kind.__name__} is not part of a fact")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encoded, order="sorted")
+_DECODER = msgspec.json.Decoder(Fact, dec_hook=_decoded)
+
+packed: Callable[[Fact], bytes] = _ENCODER.encode
+"""A fact as it is logged: equal facts are equal bytes."""
+unpacked: Callable[[bytes | str], Fact] = _DECODER.decode
+"""A logged fact. Raises msgspec.DecodeError."""
+
+
+class Directory:
+    """All facts as known at a moment. It belongs to the fleet; nobody else changes it."""
+
+    def __init__(self) -> None:
+        self.site = SiteFact()
+        self.instruments: dict[str, InstrumentFact] = {}
+        self.users: dict[str, UserFact] = {}
+        self.projects: dict[str, ProjectFact] = {}
+        self._cards: dict[str, str] = {}
+        self._bookings: dict[str, Booking] = {}
+        self._by_instrument: dict[str, tuple[Booking, ...]] = {}
+
+    def bookings(self, instrument: str) -> tuple[Booking, ...]:
+        """The bookings of an instrument, by their start."""
+        return self._by_instrument.get(instrument, ())
+
+    def holder(self, card: str) -> UserFact | None:
+        """Whose card it is."""
+        return self.users.get(self._cards.get(card, ""))
+
+    def learn(self, fact: Fact) -> None:
+        """Take a fact in."""
+        match fact:
+            case SiteFact():
+                self.site = fact
+            case InstrumentFact():
+                self.instruments[fact.code] = fact
+            case UserFact():
+                self._learn_user(fact)
+            case ProjectFact():
+                self.projects[fact.project.id] = fact
+            case BookingFact():
+                self._learn_booking(fact)
+
+    def _learn_user(self, fact: UserFact) -> None:
+        before = self.users.get(fact.user.id)
+        for card in () if before is None else before.cards:
+            self._cards.pop(card, None)
+        self.users[fact.user.id] = fact
+        self._cards |= dict.fromkeys(fact.cards, fact.user.id)
+
+    def _learn_booking(self, fact: BookingFact) -> None:
+        before = self._bookings.pop(fact.id, None)
+        if fact.booking is not None:
+            self._bookings[fact.id] = fact.booking
+        for booking in (before, fact.booking):
+            if booking is not None:
+                here = (each for each in self._bookings.values() if each.instrument == booking.instrument)
+                self._by_instrument[booking.instrument] = tuple(sorted(here, key=_start))
+
+
+def _start(booking: Booking) -> tuple[int, str]:
+    return booking.start_ms, booking.id
