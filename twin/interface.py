@@ -249,8 +249,51 @@ class BookingView(msgspec.Struct, frozen=True, rename={"start": "from", "end": "
     estimate: str
 
 
+class SessionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sessions are wanted; what is None does not matter. Times are ms since the epoch."""
+
+    instruments: frozenset[str] | None = None
+    user: str | None = None
+    state: str | None = None
+    start_ms: int | None = None
+    """Only those that had not ended by then."""
+    end_ms: int | None = None
+    """Only those that had been asked for before then."""
+    limit: int = 50
+    offset: int = 0
+
+
+class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the alerts that are over are wanted; what is None does not matter. Times are ms since the epoch."""
+
+    instruments: frozenset[str] | None = None
+    """None: all, and those about the site."""
+    kind: str | None = None
+    severity: str | None = None
+    start_ms: int | None = None
+    """Only those that had not been resolved by then."""
+    end_ms: int | None = None
+    """Only those that had fired before then."""
+    limit: int = 50
+    offset: int = 0
+
+
+class BookingQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bookings are wanted; what is None does not matter. Times are ms since the epoch."""
+
+    instruments: frozenset[str] | None = None
+    user: str | None = None
+    state: str | None = None
+    start_ms: int | None = None
+    """Only those that end after then."""
+    end_ms: int | None = None
+    """Only those that begin before then."""
+    limit: int = 50
+    offset: int = 0
+
+
 class ConflictError(Exception):
-    """What is wished for cannot be; `free` are stretches of the same length nearby that could (RFC 3339, from and to)."""
+    """What is wished for cannot be; `free` are stretches of that length nearby that could (RFC 3339, from and to)."""
 
     def __init__(self, message: str, free: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)

@@ -41,6 +41,32 @@ class RelayView(msgspec.Struct, frozen=True):
     reported: Literal["on", "off", "unknown"]
 
 
+class SessionBrief(msgspec.Struct, frozen=True):
+    """The session of a twin, without whose it is."""
+
+    id: str
+    state: Literal["opening", "open", "cooldown"]
+    since: str
+    due: str | None
+    """When the clock will end it, or the cooldown; None: it will not."""
+
+
+class BookingBrief(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """The booking in force, without whose it is."""
+
+    start: str
+    end: str
+
+
+class AlertBrief(msgspec.Struct, frozen=True):
+    """An alert that fires for an instrument."""
+
+    id: str
+    kind: str
+    severity: Literal["info", "warning", "critical"]
+    since: str
+
+
 class TwinView(msgspec.Struct, frozen=True):
     """The public state of one twin."""
 
@@ -62,9 +88,12 @@ class TwinView(msgspec.Struct, frozen=True):
     occupancy_since: str | None
     door: Literal["open", "closed", "unknown"]
     intrusion: Literal["no", "confirmed"]
-    session: None
-    booking: None
-    alerts: tuple[str, ...]
+    session: SessionBrief | None
+    """None: nobody has it, and it does not cool down."""
+    booking: BookingBrief | None
+    """None: nobody has booked this moment."""
+    alerts: tuple[AlertBrief, ...]
+    """Those that fire."""
     rev: int
     """Counts up with every change of any twin; the same number never names two states."""
 
@@ -84,8 +113,20 @@ def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else rfc3339(time_ms)
 
 
-def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now_ms: int, rev: int) -> TwinView:
-    """The view of a twin at a moment."""
+def view_of(
+    instrument: str,
+    controller: str,
+    twin: Twin,
+    policy: Policy,
+    *,
+    now_ms: int,
+    rev: int,
+    desired: Literal["on", "off"] | None = None,
+    session: SessionBrief | None = None,
+    booking: BookingBrief | None = None,
+    alerts: tuple[AlertBrief, ...] = (),
+) -> TwinView:
+    """The view of a twin at a moment. `desired` is what its session's order wants of the relay."""
     physics = twin.physics
     link, link_since_ms = link_at(twin.link, now_ms, policy)
     occupancy, occupancy_since_ms = occupancy_at(physics.occupancy, max(now_ms, physics.newest[0]), policy)
@@ -100,14 +141,14 @@ def view_of(instrument: str, controller: str, twin: Twin, policy: Policy, *, now
         seen=None if twin.link is None else rfc3339(twin.link.heard_ms),
         stale=link is not LinkState.ONLINE,
         power=_power(physics.power, now_ms, policy),
-        relay=RelayView(None, _word(physics.relay, "on", "off")),
+        relay=RelayView(desired, _word(physics.relay, "on", "off")),
         occupancy=occupancy,
         occupancy_since=_time(occupancy_since_ms),
         door=_word(physics.door_open, "open", "closed"),
         intrusion=_intrusion(physics.power, now_ms, policy),
-        session=None,
-        booking=None,
-        alerts=(),
+        session=session,
+        booking=booking,
+        alerts=alerts,
         rev=rev,
     )
 

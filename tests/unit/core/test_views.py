@@ -8,7 +8,7 @@ from twin.events import Arrival, Death, Message, Reading
 from twin.fleet import Fleet
 from twin.policy import Policy
 from twin.state import NEW_TWIN
-from twin.views import TwinView, rfc3339, view_of
+from twin.views import AlertBrief, BookingBrief, SessionBrief, TwinView, rfc3339, view_of
 
 NOW = 1_700_000_000_000
 
@@ -95,3 +95,23 @@ def test_class_and_intrusion_are_of_one_moment() -> None:
 def test_times_are_rfc_3339_with_offset() -> None:
     assert rfc3339(NOW + 5) == "2023-11-14T22:13:20.005+00:00"
     assert rfc3339(0) == rfc3339(NEW_TWIN.book.spans[0].start_ms)
+
+
+def test_what_the_rules_say_of_an_instrument_stands_beside_what_it_says_itself() -> None:
+    view = view_of(
+        "i",
+        "c",
+        NEW_TWIN,
+        Policy(),
+        now_ms=NOW,
+        rev=1,
+        desired="on",
+        session=SessionBrief("7", "open", rfc3339(NOW), None),
+        booking=BookingBrief(rfc3339(NOW), rfc3339(NOW + 1000)),
+        alerts=(AlertBrief("3", "IDLE_SESSION", "info", rfc3339(NOW)),),
+    )
+    shown = json.loads(msgspec.json.encode(view))
+    assert shown["relay"]["desired"] == "on"
+    assert shown["session"] == {"id": "7", "state": "open", "since": rfc3339(NOW), "due": None}
+    assert shown["booking"] == {"from": rfc3339(NOW), "to": rfc3339(NOW + 1000)}
+    assert shown["alerts"] == [{"id": "3", "kind": "IDLE_SESSION", "severity": "info", "since": rfc3339(NOW)}]
