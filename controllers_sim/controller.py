@@ -15,11 +15,13 @@ from random import Random
 import msgspec
 
 from controllers_sim import wire
+from controllers_sim.faults import Mishap, Mishaps
 from controllers_sim.wire import Ack, Birth, Card, Command, Door, Item, Message, Reading
 
 QUEUE_LIMIT = 7_200
 """Items kept while cut off: two hours at one a second. When full, the oldest item is given up and counted."""
 REMEMBERED_COMMANDS = 64
+REFUSAL = "interlock: the relay may not move"
 MS_PER_H = 3_600_000
 
 
@@ -35,13 +37,23 @@ class Hardware:
 
 
 class Controller:
-    """One controller. Times are ms since the epoch, UTC, true time; `skew_ms` is how far its own clock is ahead."""
+    """One controller. Times are ms since the epoch, UTC, true time; `skew_ms` is how far its own clock is ahead.
 
-    def __init__(self, hardware: Hardware, rng: Random, *, limit: int = QUEUE_LIMIT) -> None:
+    `mishaps` says which commands it does not simply obey.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        rng: Random,
+        *,
+        limit: int = QUEUE_LIMIT,
+        mishaps: Mishaps = lambda _: None,
+    ) -> None:
         self.hardware = hardware
         self.skew_ms = 0
         self.relay = hardware.relay
-        self.powered_since_ms = 0
+        self._powered_since_ms = 0
         self.awake = False
         self.online = False
         self.reboot_asked = False
@@ -49,6 +61,7 @@ class Controller:
         self.unreadable = 0
         self._rng = rng
         self._limit = limit
+        self._mishaps = mishaps
         self._boot = ""
         self._seq = 0
         self._energy_wh = 0.0
@@ -61,6 +74,11 @@ class Controller:
     def boot_id(self) -> str:
         """What tells this start of the controller from every other."""
         return self._boot
+
+    @property
+    def powered_since_ms(self) -> int | None:
+        """Since when power gets through, ms; 0 where it always did, None while the relay is open."""
+        return None if self.relay is False else self._powered_since_ms
 
     @property
     def waiting(self) -> int:
@@ -122,8 +140,11 @@ class Controller:
         if command is None:
             self.unreadable += 1
             return
+        mishap = self._mishaps(command.id)
+        if mishap is Mishap.LOST:
+            return
         known = self._answers.get(command.id)
-        error = known.error if known else self._obey(now_ms, command)
+        error = known.error if known else self._obey(now_ms, command, mishap)
         answer = Ack(self._boot, self._next_seq(), self._ts(now_ms), command.id, error is None, self.relay, error)
         self._remember(answer)
         self._enqueue(answer)
@@ -144,12 +165,12 @@ class Controller:
         """Note that the broker has acknowledged the message taken last."""
         self._in_flight = ()
 
-    def _obey(self, now_ms: int, command: Command) -> str | None:
+    def _obey(self, now_ms: int, command: Command, mishap: Mishap | None) -> str | None:
         if command.expires < self._ts(now_ms):
             return "expired"
         match command.do:
             case "relay":
-                return self._switch(now_ms, relay=command.relay)
+                return self._switch(now_ms, mishap, relay=command.relay)
             case "say":
                 return None if command.text else "nothing to say"
             case "reboot":
@@ -158,13 +179,17 @@ class Controller:
             case unknown:
                 return f"unknown command {unknown[:40]}"
 
-    def _switch(self, now_ms: int, *, relay: bool | None) -> str | None:
+    def _switch(self, now_ms: int, mishap: Mishap | None, *, relay: bool | None) -> str | None:
         if self.hardware.relay is None:
             return "no relay"
         if relay is None:
             return "relay: true or false is missing"
+        if mishap is Mishap.REFUSED:
+            return REFUSAL
+        if mishap is Mishap.STUCK:
+            return None
         if relay and not self.relay:
-            self.powered_since_ms = now_ms
+            self._powered_since_ms = now_ms
         self.relay = relay
         return None
 

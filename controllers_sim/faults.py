@@ -1,9 +1,11 @@
-"""Faults on request: a seeded stage that every outgoing message passes.
+"""Faults on request: a seeded stage that every outgoing message passes, and what goes wrong with commands.
 
-Each rate is a probability per message. The same seed gives the same faults at the same messages.
+Each rate is a probability per message or command. The same seed gives the same faults at the same ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import Annotated
 
@@ -18,7 +20,9 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often what goes wrong.
 
-    An outage lasts `outage_s` on average; a clock jumps to anywhere within `skew_s` of the right time.
+    An outage lasts `outage_s` on average; a clock jumps to anywhere within `skew_s` of the right time. Of the relay
+    commands `refuse` are answered with an error and `stuck` are acknowledged though the relay does not move; `lose` of
+    all commands are never answered.
     """
 
     drop: Rate = 0.0
@@ -27,8 +31,15 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disconnect: Rate = 0.0
     skew: Rate = 0.0
     reboot: Rate = 0.0
+    refuse: Rate = 0.0
+    lose: Rate = 0.0
+    stuck: Rate = 0.0
     outage_s: Positive = 20.0
     skew_s: Positive = 600.0
+
+    def __post_init__(self) -> None:
+        if self.refuse + self.lose + self.stuck > 1:
+            raise ValueError("refuse, lose and stuck are shares of the same commands: together at most 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,33 @@ class Reboot:
 
 
 Trouble = Outage | ClockJump | Reboot
+
+
+class Mishap(Enum):
+    """What becomes of a command that is not simply obeyed."""
+
+    REFUSED = "refused"
+    LOST = "lost"
+    STUCK = "stuck"
+
+
+Mishaps = Callable[[str], Mishap | None]
+"""What becomes of the command of this id."""
+
+
+def mishaps(faults: Faults, seed: str) -> Mishaps:
+    """Give what decides about commands: by seed and command id alone, so that one heard twice fares the same."""
+    shares = ((Mishap.REFUSED, faults.refuse), (Mishap.LOST, faults.lose), (Mishap.STUCK, faults.stuck))
+
+    def mishap(command_id: str) -> Mishap | None:
+        draw = Random(f"{seed}/{command_id}").random()
+        for kind, share in shares:
+            if draw < share:
+                return kind
+            draw -= share
+        return None
+
+    return mishap
 
 
 def read_faults(text: str) -> Faults:

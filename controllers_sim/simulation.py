@@ -12,7 +12,7 @@ from controllers_sim.client import Link, Surroundings, Tally
 from controllers_sim.controller import Controller, Hardware
 from controllers_sim.durations import duration_ms
 from controllers_sim.errors import SimulatorError
-from controllers_sim.faults import FaultStage
+from controllers_sim.faults import FaultStage, mishaps
 from controllers_sim.past import Past
 from controllers_sim.profiles import PROFILES
 from controllers_sim.scenario import ControllerEntry, RelayStart, Scenario
@@ -99,7 +99,8 @@ class Station:
         model = PROFILES[entry.profile].model if entry.profile else "recorded trace"
         hardware = Hardware(entry.id, model=model, relay=_RELAY[entry.relay], caps=capabilities(entry))
         faults = FaultStage(scenario.faults, Random(f"{scenario.seed}/{entry.id}/faults"))
-        link = Link(Controller(hardware, rng), account_of(entry, around.broker), faults, rng, around)
+        controller = Controller(hardware, rng, mishaps=mishaps(scenario.faults, f"{scenario.seed}/{entry.id}"))
+        link = Link(controller, account_of(entry, around.broker), faults, rng, around)
         source = source_of(entry, scenario.seed, scenario.timezone)
         return cls(link, source, around, duration_ms(scenario.interval), scenario.history_ms, rng)
 

@@ -28,8 +28,11 @@ class Observation:
 class Source(Protocol):
     """Something a controller is fitted to. All times ms since the epoch."""
 
-    def observe(self, after_ms: int, now_ms: int, powered_since_ms: int) -> Observation | None:
-        """Look at (after, now]; None where nothing was recorded. The relay has been closed since `powered_since_ms`."""
+    def observe(self, after_ms: int, now_ms: int, powered_since_ms: int | None) -> Observation | None:
+        """Look at (after, now]; None where nothing was recorded.
+
+        Power has got through since `powered_since_ms`, 0 where it always has; None while the relay is open.
+        """
 
 
 class Instrument:
@@ -38,11 +41,11 @@ class Instrument:
     def __init__(self, habits: Habits) -> None:
         self._habits = habits
 
-    def observe(self, after_ms: int, now_ms: int, powered_since_ms: int) -> Observation:
+    def observe(self, after_ms: int, now_ms: int, powered_since_ms: int | None) -> Observation:
         """Look at it: what was on when the relay closed starts up again from there."""
         habits = self._habits
         scene = people.scene(habits, now_ms)
-        use = Use(_later(scene.use.on_since_ms, powered_since_ms), _later(scene.use.used_since_ms, powered_since_ms))
+        use = _powered(scene.use, powered_since_ms)
         power_w = profiles.power_w(habits.profile, habits.seed, now_ms, use)
         return Observation(power_w, scene.occupied, scene.door, people.taps(habits, after_ms, now_ms))
 
@@ -53,7 +56,12 @@ class Recording:
     def __init__(self, trace: LoopedTrace) -> None:
         self._trace = trace
 
-    def observe(self, after_ms: int, now_ms: int, powered_since_ms: int) -> Observation | None:  # noqa: ARG002
+    def observe(
+        self,
+        after_ms: int,
+        now_ms: int,
+        powered_since_ms: int | None,  # noqa: ARG002
+    ) -> Observation | None:
         """Give what was recorded in (after, now]."""
         power_w = self._trace.power_w(after_ms, now_ms)
         return None if power_w is None else Observation(power_w)
@@ -84,5 +92,12 @@ def _looped(path: str, timezone: ZoneInfo) -> LoopedTrace:
     return LoopedTrace(read_trace(Path(path)), timezone)
 
 
-def _later(since_ms: int | None, powered_since_ms: int) -> int | None:
-    return None if since_ms is None else max(since_ms, powered_since_ms)
+def _powered(use: Use, since_ms: int | None) -> Use:
+    """What remains of a use where power has got through only since then."""
+    if since_ms is None:
+        return Use()
+    on_since_ms, used_since_ms = use.on_since_ms, use.used_since_ms
+    return Use(
+        None if on_since_ms is None else max(on_since_ms, since_ms),
+        None if used_since_ms is None else max(used_since_ms, since_ms),
+    )

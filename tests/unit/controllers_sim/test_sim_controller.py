@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers_sim.controller import Controller, Hardware
+from controllers_sim.faults import Mishap
 from controllers_sim.wire import MAX_ARRAY
 
 NOW_MS = 1_700_000_000_000
 
 
-def booted(*, relay: bool | None = True, limit: int = 7200) -> Controller:
-    controller = Controller(Hardware("sem-01", relay=relay), Random(1), limit=limit)
+def booted(*, relay: bool | None = True, limit: int = 7200, mishap: Mishap | None = None) -> Controller:
+    controller = Controller(Hardware("sem-01", relay=relay), Random(1), limit=limit, mishaps=lambda _: mishap)
     controller.boot(NOW_MS)
     return controller
 
@@ -232,6 +233,39 @@ def test_power_counts_from_when_the_relay_closed() -> None:
     controller.command(NOW_MS, command(id="a", do="relay", relay=False))
     controller.command(NOW_MS + 500, command(id="b", do="relay", relay=True))
     assert controller.powered_since_ms == NOW_MS + 500
+
+
+def test_power_has_always_been_there_until_a_relay_opens() -> None:
+    assert (booted(relay=None).powered_since_ms, booted().powered_since_ms, booted(relay=False).powered_since_ms) == (
+        0, 0, None,
+    )  # fmt: skip
+
+
+def test_a_refused_relay_command_is_answered_with_an_error_and_not_done() -> None:
+    controller = booted(relay=False, mishap=Mishap.REFUSED)
+    controller.command(NOW_MS, command(do="relay", relay=True))
+    controller.command(NOW_MS, command(id="k2", do="say", text="ten minutes left"))
+    controller.connected(NOW_MS)
+    _, (_, refusal), (_, said_so) = said(controller)
+    assert (refusal["ok"], refusal["relay"], refusal["error"]) == (False, False, "interlock: the relay may not move")
+    assert said_so["ok"] is True
+
+
+def test_a_lost_command_is_neither_done_nor_answered_however_often_it_comes() -> None:
+    controller = booted(relay=False, mishap=Mishap.LOST)
+    for _ in range(2):
+        controller.command(NOW_MS, command(do="relay", relay=True))
+    assert (controller.relay, controller.waiting) == (False, 0)
+
+
+def test_a_stuck_relay_is_acknowledged_and_reported_as_it_stands() -> None:
+    controller = booted(relay=False, mishap=Mishap.STUCK)
+    controller.command(NOW_MS, command(do="relay", relay=True))
+    controller.connected(NOW_MS)
+    controller.read(NOW_MS, 900.0)
+    _, (_, ack), (_, reading) = said(controller)
+    assert (ack["ok"], ack["relay"], ack.get("error")) == (True, False, None)
+    assert (reading["relay"], reading["power_w"]) == (False, 0.0)
 
 
 STEPS = st.lists(

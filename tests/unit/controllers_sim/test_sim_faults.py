@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers_sim.faults import ClockJump, Faults, FaultStage, Outage, Reboot, read_faults
+from controllers_sim.faults import ClockJump, Faults, FaultStage, Mishap, Outage, Reboot, mishaps, read_faults
 from controllers_sim.wire import Message
 
 MESSAGES = [Message("t", b"%d" % number) for number in range(2000)]
@@ -62,7 +62,26 @@ def test_faults_are_read_from_a_line() -> None:
     assert read_faults("drop=0.01, reboot=1,outage_s=3") == Faults(drop=0.01, reboot=1, outage_s=3)
 
 
-@pytest.mark.parametrize("text", ["drop=2", "drop", "drop=x", "lose=0.1", "outage_s=0", "drop=nan"])
+@pytest.mark.parametrize(
+    "text", ["drop=2", "drop", "drop=x", "loose=0.1", "lose=0.6,stuck=0.6", "outage_s=0", "drop=nan"]
+)
 def test_a_wrong_line_is_refused_and_says_what_is_known(text: str) -> None:
     with pytest.raises(ValueError, match=r"faults: .*Known are drop, duplicate"):
         read_faults(text)
+
+
+def test_commands_fare_as_their_shares_say_and_by_seed_and_id_alone() -> None:
+    faults = Faults(refuse=0.1, lose=0.2, stuck=0.3)
+    ids = [f"k{number}" for number in range(4000)]
+    fates = [mishaps(faults, "1/c1")(name) for name in ids]
+    counts = Counter(fates)
+    assert 0.08 < counts[Mishap.REFUSED] / len(ids) < 0.12
+    assert 0.17 < counts[Mishap.LOST] / len(ids) < 0.23
+    assert 0.27 < counts[Mishap.STUCK] / len(ids) < 0.33
+    again, other = mishaps(faults, "1/c1"), mishaps(faults, "1/c2")
+    assert list(reversed(fates)) == [again(name) for name in reversed(ids)]
+    assert fates != [other(name) for name in ids]
+
+
+def test_without_faults_every_command_is_obeyed() -> None:
+    assert {mishaps(Faults(), "1/c1")(f"k{number}") for number in range(100)} == {None}

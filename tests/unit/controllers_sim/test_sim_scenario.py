@@ -73,7 +73,7 @@ def test_a_scenario_is_read_whole(path: Path) -> None:
     [
         ("seed = 7", 'seed = "x"', "Expected `int`, got `str`, at seed"),
         ("drop = 0.01", "drop = 2", r"Expected `float` <= 1.0, at faults.drop"),
-        ("drop =", "lose =", "unknown field `lose`, at faults"),
+        ("drop =", "loose =", "unknown field `loose`, at faults"),
         ('"sem-01"', '"sem 01"', r"regex.*at controllers\[0\].id"),
         ('"off"', '"maybe"', r"Invalid enum value 'maybe', at controllers\[0\].relay"),
         ('"sem"', '"scanner"', r"sem-01: profile 'scanner' is none of sem, xrd.*at controllers\[0\]"),
