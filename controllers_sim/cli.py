@@ -83,7 +83,10 @@ def run(
     ] = None,
     join: Join = None,
 ) -> None:
-    """Simulate controllers and the people who use their instruments, until Ctrl-C."""
+    """Simulate controllers and the people who use their instruments, until Ctrl-C.
+
+    People come and go freely; where a scenario names a plan they follow its bookings, more or less (see README.md).
+    """
     chosen = read_scenario(scenario) if scenario else made_up(_ids(controllers, ids), 1 if seed is None else seed)
     given = {"seed": seed, "interval": interval, "timezone": timezone, "faults": faults}
     chosen = _changed(chosen, {key: value for key, value in given.items() if value is not None})

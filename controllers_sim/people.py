@@ -124,9 +124,15 @@ def scene(habits: Habits, t_ms: int) -> Scene:
     return Scene(not away, door, Use(on_since_ms, visit.use_ms if used else None))
 
 
+def serviced_ms(habits: Habits, t_ms: int) -> int:
+    """Give since when an instrument that is never switched off has been on: since its monthly service."""
+    day = local_day(t_ms, habits.timezone)
+    return midnight_ms(day - timedelta(days=day.toordinal() % 28), habits.timezone)
+
+
 def _on_since(habits: Habits, plan: tuple[Visit, ...], day: date, t_ms: int) -> int | None:
     if habits.profile.always_on:
-        return midnight_ms(day - timedelta(days=day.toordinal() % 28), habits.timezone)  # since the monthly service
+        return serviced_ms(habits, t_ms)
     cleaner_ms = round(datetime.combine(day, CLEANER_AT, habits.timezone).timestamp()) * 1000
     on_since_ms: int | None = None
     for visit in plan:

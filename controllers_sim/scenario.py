@@ -12,27 +12,34 @@ from controllers_sim.broker import BrokerTable
 from controllers_sim.durations import duration_ms
 from controllers_sim.errors import SimulatorError
 from controllers_sim.faults import Faults
+from controllers_sim.manners import MAX_MISCHIEF
+from controllers_sim.plan import Booking, read_plan
 from controllers_sim.profiles import PROFILES
 from controllers_sim.wire import CONTROLLER_ID
 
 Demand = Annotated[float, msgspec.Meta(ge=0, le=5)]
+Mischief = Annotated[float, msgspec.Meta(ge=0, le=MAX_MISCHIEF)]
 RelayStart = Literal["on", "off", "none"]
 MAX_HISTORY_MS = 30 * 24 * 3_600_000
+NEVER_CUT = ("freezer", "workstation")
+"""Profiles that no session switches: samples would thaw, files would be lost."""
 ADVICE = "Every key and an example are in controllers_sim/README.md."
 
 
 class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[[controllers]]` table: a profile, or a recorded trace to be replayed at its time of day.
 
-    With a password it connects by an account of its own whose name is its id. `demand` 1 is a usual number of visits.
+    With a password it connects by an account of its own whose name is its id. `demand` 1 is a usual number of free
+    visits; with `bookings`, be they none, people follow these instead (a recorded trace has no people).
     """
 
     id: Annotated[str, msgspec.Meta(pattern=CONTROLLER_ID)]
     password: str | None = None
     profile: str | None = None
     trace: str | None = None
-    relay: RelayStart = "on"
+    relay: RelayStart | None = None
     demand: Demand = 1.0
+    bookings: tuple[Booking, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.profile is None) == (self.trace is None):
@@ -40,11 +47,21 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.profile is not None and self.profile not in PROFILES:
             raise ValueError(f"{self.id}: profile {self.profile!r} is none of {', '.join(PROFILES)}")
 
+    @property
+    def relay_at_start(self) -> RelayStart:
+        """How the relay is delivered: as said, else open where sessions decide, else closed."""
+        if self.relay is not None:
+            return self.relay
+        if self.bookings is None or self.trace is not None:
+            return "on"
+        return "none" if self.profile in NEVER_CUT else "off"
+
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole simulation. `interval` is the time between two readings of a controller, `seed` decides all chance.
 
-    With `history` each controller has measured for so long before its first connection, and tells of it.
+    With `history` each controller has measured for so long before its first connection, and tells of it. `plan` is a
+    file with the bookings of some controllers; `mischief` scales how often their people misbehave, 0 being never.
     """
 
     controllers: tuple[ControllerEntry, ...]
@@ -52,6 +69,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "Asia/Shanghai"
     interval: str = "1s"
     history: str | None = None
+    plan: str | None = None
+    mischief: Mischief = 1.0
     broker: BrokerTable | None = None
     faults: Faults = Faults()
 
@@ -92,7 +111,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read a scenario; traces are found beside it.
+    """Read a scenario; plan and traces are found beside it.
 
     Raises:
         SimulatorError: it cannot be read, or a key is unknown, missing or wrong; it names the file and the key.
@@ -105,7 +124,7 @@ def read_scenario(path: Path) -> Scenario:
     except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
         raise SimulatorError(f"{path}: {_plain(error)}.", ADVICE) from None
     entries = tuple(_beside(path, entry) for entry in scenario.controllers)
-    return msgspec.structs.replace(scenario, controllers=entries)
+    return _planned(path, msgspec.structs.replace(scenario, controllers=entries))
 
 
 def made_up(ids: Sequence[str], seed: int) -> Scenario:
@@ -126,6 +145,19 @@ def _beside(path: Path, entry: ControllerEntry) -> ControllerEntry:
     if not trace.is_file():
         raise SimulatorError(f"{path}: {entry.id}: trace {trace} is not there.", ADVICE)
     return msgspec.structs.replace(entry, trace=str(trace))
+
+
+def _planned(path: Path, scenario: Scenario) -> Scenario:
+    if scenario.plan is None:
+        return scenario
+    plan = read_plan(path.parent / scenario.plan)
+    unknown = sorted(plan.keys() - {entry.id for entry in scenario.controllers})
+    if unknown:
+        raise SimulatorError(f"{path}: the plan has bookings of {unknown[0]}, who does not take part.", ADVICE)
+    entries = (
+        msgspec.structs.replace(entry, bookings=plan.get(entry.id, entry.bookings)) for entry in scenario.controllers
+    )
+    return msgspec.structs.replace(scenario, controllers=tuple(entries))
 
 
 def _plain(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,7 +16,7 @@ from controllers_sim.faults import FaultStage, mishaps
 from controllers_sim.past import Past
 from controllers_sim.profiles import PROFILES
 from controllers_sim.scenario import ControllerEntry, RelayStart, Scenario
-from controllers_sim.sources import Source, capabilities, source_of
+from controllers_sim.sources import Sources, capabilities, sources_of
 
 CONNECTS_PER_S = 100
 MAX_CONNECTING = 20
@@ -49,7 +49,9 @@ class Simulation:
         """
         check_accounts(self.scenario, self.broker)
         around = Surroundings(self.broker, self.clock, asyncio.Semaphore(MAX_CONNECTING), self.stop, self.tally)
-        self.stations = [Station.build(entry, self.scenario, around) for entry in self.scenario.controllers]
+        entries = self.scenario.controllers
+        cards = sorted({booking.card for entry in entries for booking in entry.bookings or ()})
+        self.stations = [Station.build(entry, self.scenario, around, cards) for entry in entries]
 
     async def run(self) -> None:
         """Run until `stop` is set.
@@ -86,23 +88,23 @@ class Station:
     """A controller with what it is fitted to and its connection."""
 
     link: Link
-    source: Source
+    sources: Sources
     around: Surroundings
     interval_ms: int
     history_ms: int
     rng: Random
 
     @classmethod
-    def build(cls, entry: ControllerEntry, scenario: Scenario, around: Surroundings) -> "Station":
-        """Put together what a scenario's entry describes."""
+    def build(cls, entry: ControllerEntry, scenario: Scenario, around: Surroundings, cards: Sequence[str]) -> "Station":
+        """Put together what a scenario's entry describes; `cards` are those of everybody."""
         rng = Random(f"{scenario.seed}/{entry.id}/station")
         model = PROFILES[entry.profile].model if entry.profile else "recorded trace"
-        hardware = Hardware(entry.id, model=model, relay=_RELAY[entry.relay], caps=capabilities(entry))
+        hardware = Hardware(entry.id, model=model, relay=_RELAY[entry.relay_at_start], caps=capabilities(entry))
         faults = FaultStage(scenario.faults, Random(f"{scenario.seed}/{entry.id}/faults"))
         controller = Controller(hardware, rng, mishaps=mishaps(scenario.faults, f"{scenario.seed}/{entry.id}"))
         link = Link(controller, account_of(entry, around.broker), faults, rng, around)
-        source = source_of(entry, scenario.seed, scenario.timezone)
-        return cls(link, source, around, duration_ms(scenario.interval), scenario.history_ms, rng)
+        sources = sources_of(entry, scenario, cards)
+        return cls(link, sources, around, duration_ms(scenario.interval), scenario.history_ms, rng)
 
     async def run(self, delay_s: float) -> None:
         """Start after `delay_s`, then measure and talk until the simulation stops."""
@@ -119,7 +121,7 @@ class Station:
         if not self.history_ms:
             return None
         hardware = self.link.controller.hardware
-        return Past(hardware.id, self.source, until_ms, self.history_ms, relay=hardware.relay)
+        return Past(hardware.id, self.sources.past, until_ms, self.history_ms, relay=hardware.relay)
 
     async def _measure(self) -> None:
         """Measure at the interval, on a grid of its own so that not all controllers speak at once."""
@@ -137,7 +139,7 @@ class Station:
     def observe(self, after_ms: int, now_ms: int) -> None:
         """Let the controller notice what happened in (after, now]."""
         controller = self.link.controller
-        seen = self.source.observe(after_ms, now_ms, controller.powered_since_ms)
+        seen = self.sources.live.observe(after_ms, now_ms, controller.powered_since_ms)
         if seen is None or not controller.awake:
             return
         for at_ms, card in seen.cards:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from controllers_sim import people
 from controllers_sim.past import SPACING_MS, Past
-from controllers_sim.scenario import ControllerEntry
-from controllers_sim.sources import Source, source_of
+from controllers_sim.scenario import ControllerEntry, Scenario
+from controllers_sim.sources import Source, sources_of
 from controllers_sim.wire import MAX_ARRAY
 
 ZONE = "Asia/Shanghai"
@@ -20,8 +20,12 @@ HOUR_MS = 3_600_000
 STALE_AFTER_MS = 90_000
 
 
+def past_of(entry: ControllerEntry, mischief: float = 1.0) -> Source:
+    return sources_of(entry, Scenario((entry,), timezone=ZONE, mischief=mischief)).past
+
+
 def sem() -> Source:
-    return source_of(ControllerEntry("sem-01", profile="sem"), 1, ZONE)
+    return past_of(ControllerEntry("sem-01", profile="sem"))
 
 
 def told(past: Past) -> list[list[dict[str, Any]]]:
@@ -89,7 +93,7 @@ def test_without_a_relay_nothing_is_said_of_one() -> None:
 def test_a_trace_is_told_at_its_time_of_day_and_its_gaps_stay_gaps(tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_text("".join(f"26/01/2012 {stamp};{w};0\n" for w, stamp in ((7, "09:00:00"), (8, "11:30:00"))))
-    source = source_of(ControllerEntry("sem-01", trace=str(trace), relay="none"), 1, ZONE)
+    source = past_of(ControllerEntry("sem-01", trace=str(trace), relay="none"))
     readings = all_of(Past("sem-01", source, NOON_MS, 2 * DAY_MS, relay=None))
     assert sorted((round((reading["ts"] - NOON_MS) / 60_000), reading["power_w"]) for reading in readings) == [
         (-1620, 7.0), (-1470, 8.0), (-180, 7.0), (-30, 8.0),
@@ -107,5 +111,5 @@ def test_what_was_not_acknowledged_is_said_again() -> None:
 def test_a_trace_that_has_nothing_of_that_time_tells_nothing(tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_text("26/01/2012 18:00:00;7;0\n")
-    source = source_of(ControllerEntry("sem-01", trace=str(trace), relay="none"), 1, ZONE)
+    source = past_of(ControllerEntry("sem-01", trace=str(trace), relay="none"))
     assert Past("sem-01", source, NOON_MS, HOUR_MS, relay=None).head() is None

@@ -13,9 +13,10 @@ from controllers_sim.broker import Account, Broker, BrokerTable, find_broker
 from controllers_sim.durations import duration_ms
 from controllers_sim.errors import SimulatorError
 from controllers_sim.faults import Faults
-from controllers_sim.scenario import ControllerEntry, made_up, read_scenario
+from controllers_sim.plan import Booking
+from controllers_sim.scenario import ControllerEntry, Scenario, made_up, read_scenario
 from controllers_sim.simulation import account_of, check_accounts
-from controllers_sim.sources import Instrument, Recording, capabilities, source_of
+from controllers_sim.sources import Deserted, Instrument, Planned, Recording, capabilities, sources_of
 
 README = Path(__file__).parents[3] / "controllers_sim" / "README.md"
 WHOLE = """
@@ -63,8 +64,8 @@ def test_a_scenario_is_read_whole(path: Path) -> None:
     sem, freezer = scenario.controllers
     assert sem == ControllerEntry("sem-01", "sesame", "sem", None, "off", 1.5)
     assert freezer.trace == str(path.parent / "day.csv")
-    assert isinstance(source_of(sem, 7, "Europe/Berlin"), Instrument)
-    assert isinstance(source_of(freezer, 7, "Europe/Berlin"), Recording)
+    assert isinstance(sources_of(sem, scenario).live, Instrument)
+    assert isinstance(sources_of(freezer, scenario).live, Recording)
     assert capabilities(freezer) == ("power",)
 
 
@@ -94,6 +95,75 @@ def test_what_is_wrong_is_named_with_its_key(path: Path, before: str, after: str
         read_scenario(path)
 
 
+BOOKING = {"card": "04a1b2c3", "from": 1_700_000_000_000, "to": 1_700_003_600_000, "user": "u1"}
+
+
+def with_plan(path: Path, plan: object, more: str = "mischief = 0.5") -> Path:
+    (path.parent / "plan.json").write_text(json.dumps(plan))
+    path.write_text(f'plan = "plan.json"\n{more}\n{WHOLE}')
+    return path
+
+
+def test_a_plan_is_found_beside_the_scenario_and_given_to_its_controllers(path: Path) -> None:
+    scenario = read_scenario(with_plan(path, {"sem-01": [BOOKING]}))
+    sem, freezer = scenario.controllers
+    assert sem.bookings == (Booking("04a1b2c3", 1_700_000_000_000, 1_700_003_600_000, "u1"),)
+    assert freezer.bookings is None
+    assert scenario.mischief == 0.5
+    assert isinstance(sources_of(sem, scenario).live, Planned)
+    assert isinstance(sources_of(sem, scenario).past, Deserted)
+
+
+def test_a_plan_without_bookings_is_still_followed(path: Path) -> None:
+    sem, _ = read_scenario(with_plan(path, {"sem-01": []})).controllers
+    assert sem.bookings == ()
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        ({"sem-02": []}, "the plan has bookings of sem-02, who does not take part"),
+        ({"sem-01": [BOOKING | {"card": "xyz"}]}, r"plan.json: .*at `\$\[...\]\[0\].card`"),
+        ({"sem-01": [BOOKING | {"to": 5}]}, "a booking of u1 ends before it begins"),
+        ({"sem-01": [{"card": "aa"}]}, "missing required field `from`"),
+        ([], r"plan.json: Expected `object`, got `array`"),
+    ],
+)
+def test_a_wrong_plan_is_reported(path: Path, plan: object, problem: str) -> None:
+    with pytest.raises(SimulatorError, match=problem):
+        read_scenario(with_plan(path, plan))
+
+
+def test_a_missing_plan_is_reported(path: Path) -> None:
+    path.write_text(f'plan = "none.json"\n{WHOLE}')
+    with pytest.raises(SimulatorError, match=r"none\.json: cannot read the plan: No such file"):
+        read_scenario(path)
+
+
+@pytest.mark.parametrize("mischief", [-0.1, 2.1])
+def test_mischief_has_its_bounds(path: Path, mischief: float) -> None:
+    with pytest.raises(SimulatorError, match="at mischief"):
+        read_scenario(with_plan(path, {}, f"mischief = {mischief}"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (ControllerEntry("a", profile="sem"), "on"),
+        (ControllerEntry("a", profile="sem", bookings=()), "off"),
+        (ControllerEntry("a", profile="sem", bookings=(), relay="on"), "on"),
+        (ControllerEntry("a", profile="freezer", bookings=()), "none"),
+        (ControllerEntry("a", profile="workstation", bookings=()), "none"),
+        (ControllerEntry("a", trace="day.csv", bookings=()), "on"),
+    ],
+)
+def test_where_sessions_decide_a_relay_starts_open_unless_it_may_never_be(
+    entry: ControllerEntry, expected: str
+) -> None:
+    assert entry.relay_at_start == expected
+    assert ("relay" in capabilities(entry)) is (expected != "none")
+
+
 def test_a_scenario_without_history_starts_with_the_present(path: Path) -> None:
     path.write_text(WHOLE.replace('history = "36h"', ""))
     assert read_scenario(path).history_ms == 0
@@ -108,6 +178,7 @@ def test_the_example_in_the_readme_works(tmp_path: Path) -> None:
     found = re.search(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
     assert found
     (tmp_path / "lab.toml").write_text(found[1])
+    (tmp_path / "plan.json").write_text(json.dumps({"sem-01": [BOOKING]}))
     for trace in re.findall(r'trace = "(.*)"', found[1]):
         (tmp_path / trace).parent.mkdir(exist_ok=True)
         (tmp_path / trace).write_text("26/01/2012 00:00:05;2;0\n")
@@ -187,7 +258,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_an_instrument_starts_anew_when_its_relay_closes() -> None:
     entry = ControllerEntry("sem-01", profile="sem", demand=0.0)
-    source = source_of(entry, 1, "Asia/Shanghai")
+    source = sources_of(entry, Scenario((entry,))).live
     noon_ms = people.midnight_ms(date(2026, 3, 3), ZoneInfo("Asia/Shanghai")) + 43_200_000
     long_on, just_on = (source.observe(noon_ms - 1000, noon_ms, since_ms) for since_ms in (0, noon_ms))
     assert long_on is not None

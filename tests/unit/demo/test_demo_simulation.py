@@ -27,7 +27,7 @@ def test_its_scenario_is_read_as_it_was_meant(tmp_path: Path, *, history: bool, 
     assert found.history == expected
     first, second = found.controllers
     assert (first.id, first.password, first.trace, first.relay) == ("ctl-1", 'ctl-1"\\', str(trace), "none")
-    assert (second.id, second.profile, second.relay) == ("ctl-2", "hplc", "on")
+    assert (second.id, second.profile, second.relay_at_start) == ("ctl-2", "hplc", "on")
 
 
 def test_a_home_is_new_until_controllers_have_run_in_it(tmp_path: Path) -> None:
