@@ -35,6 +35,7 @@ from twin.store.rows import IncompatibleVersionError, to_time
 ROOT = Path(__file__).parents[2]
 PAGE_BYTES = 8192
 TYPES: dict[Any, str] = {
+    fields.BooleanField: "bool",
     fields.IntField: "int4",
     fields.CharField: "varchar",
     fields.JSONField: "jsonb",

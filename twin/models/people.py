@@ -5,13 +5,17 @@ from tortoise.models import Model
 
 
 class Person(Model):
-    """Somebody with an account. `password_hash` is argon2."""
+    """Somebody who is known. `password_hash` is argon2; empty: they cannot sign in."""
 
     id = fields.IntField(primary_key=True)
     username = fields.CharField(max_length=64, unique=True)
     password_hash = fields.CharField(max_length=300)
     name = fields.CharField(max_length=200)
     role = fields.CharField(max_length=32)
+    category = fields.CharField(max_length=16, default="staff")
+    active = fields.BooleanField(default=True)
+    valid_until = fields.DatetimeField(null=True)
+    payer = fields.CharField(max_length=16, default="internal")
 
     class Meta:
         table = "person"

@@ -18,6 +18,7 @@ class Platform(Model):
         "models.Platform", related_name="children", null=True, on_delete=fields.RESTRICT
     )
     policy: dict[str, Any] = fields.JSONField(default=dict)
+    opening: dict[str, Any] | None = fields.JSONField(null=True)
 
     class Meta:
         table = "platform"
@@ -39,6 +40,7 @@ class Instrument(Model):
         "models.Platform", related_name="instruments", on_delete=fields.RESTRICT
     )
     policy: dict[str, Any] = fields.JSONField(default=dict)
+    opening: dict[str, Any] | None = fields.JSONField(null=True)
 
     class Meta:
         table = "instrument"
