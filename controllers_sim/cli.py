@@ -244,6 +244,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # what was booked is said by whoever booked it
     try:
         app()
     except SimulatorError as error:

@@ -10,11 +10,14 @@ from controllers_sim.errors import SimulatorError
 
 ADVICE = 'A plan is {"controller": [{"card": "04a1b2c3", "from": ms, "to": ms, "user": "id"}, ...], ...}.'
 
+CardUid = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{2,40}$")]
+"""What a reader reads off a card, in hex."""
+
 
 class Booking(msgspec.Struct, frozen=True):
-    """Somebody's slot at an instrument: from `from_ms` to `to_ms`, ms since the epoch; `card` is the hex uid."""
+    """Somebody's slot at an instrument: from `from_ms` to `to_ms`, ms since the epoch."""
 
-    card: Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{2,40}$")]
+    card: CardUid
     from_ms: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="from")
     to_ms: int = msgspec.field(name="to")
     user: str

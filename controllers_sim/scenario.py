@@ -1,9 +1,11 @@
 """Scenarios: who takes part and what happens, from a TOML file, checked before anything starts."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -13,7 +15,7 @@ from controllers_sim.durations import duration_ms
 from controllers_sim.errors import SimulatorError
 from controllers_sim.faults import Faults
 from controllers_sim.manners import MAX_MISCHIEF
-from controllers_sim.plan import Booking, read_plan
+from controllers_sim.plan import Booking, CardUid, read_plan
 from controllers_sim.profiles import PROFILES
 from controllers_sim.wire import CONTROLLER_ID
 
@@ -57,11 +59,28 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "none" if self.profile in NEVER_CUT else "off"
 
 
+class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[service]` table of a scenario: where to book, by whom, with which card, and how often on average."""
+
+    url: str
+    username: str
+    password: str
+    card: CardUid
+    every: str = "20m"
+
+    def __post_init__(self) -> None:
+        duration_ms(self.every)
+        at = urlsplit(self.url)
+        if at.scheme not in {"http", "https"} or not _is_loopback(at.hostname or ""):
+            raise ValueError("url: an address on this machine is wanted, such as http://127.0.0.1:8080")
+
+
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole simulation. `interval` is the time between two readings of a controller, `seed` decides all chance.
 
     With `history` each controller has measured for so long before its first connection, and tells of it. `plan` is a
     file with the bookings of some controllers; `mischief` scales how often their people misbehave, 0 being never.
+    With `service` one person books there meanwhile.
     """
 
     controllers: tuple[ControllerEntry, ...]
@@ -72,6 +91,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: str | None = None
     mischief: Mischief = 1.0
     broker: BrokerTable | None = None
+    service: ServiceTable | None = None
     faults: Faults = Faults()
 
     def __post_init__(self) -> None:
@@ -165,3 +185,10 @@ def _plain(error: Exception) -> str:
     problem, _, where = str(error).partition(" - at `")
     key = where.removesuffix("`").removeprefix("$").removeprefix(".")
     return f"{problem}, at {key}" if key else problem
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from controllers_sim import client
+from controllers_sim.booker import Booker
 from controllers_sim.broker import Account, Broker
 from controllers_sim.client import Link, Surroundings, Tally
 from controllers_sim.controller import Controller, Hardware
@@ -15,8 +16,8 @@ from controllers_sim.errors import SimulatorError
 from controllers_sim.faults import FaultStage, mishaps
 from controllers_sim.past import Past
 from controllers_sim.profiles import PROFILES
-from controllers_sim.scenario import ControllerEntry, RelayStart, Scenario
-from controllers_sim.sources import Sources, capabilities, sources_of
+from controllers_sim.scenario import ControllerEntry, RelayStart, Scenario, ServiceTable
+from controllers_sim.sources import Planned, Sources, capabilities, sources_of
 
 CONNECTS_PER_S = 100
 MAX_CONNECTING = 20
@@ -65,12 +66,23 @@ class Simulation:
         await client.check(self.broker, account_of(first, self.broker), first.id)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(s.run(i / CONNECTS_PER_S)) for i, s in enumerate(self.stations)]
+            if self.scenario.service is not None:
+                tasks.append(group.create_task(self._booker(self.scenario.service).run()))
             await self.stop.wait()
             for station in self.stations:
                 station.link.wake()
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
             for task in tasks:
                 task.cancel()
+
+    def _booker(self, table: ServiceTable) -> Booker:
+        rng = Random(f"{self.scenario.seed}/{table.username}/booker")
+        people = {
+            station.link.controller.hardware.id: station.sources.live.attendance
+            for station in self.stations
+            if isinstance(station.sources.live, Planned)
+        }
+        return Booker(table, people, rng, self.clock, self.stop)
 
     @property
     def given_up(self) -> int:

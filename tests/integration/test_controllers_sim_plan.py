@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +14,11 @@ import pytest
 from controllers_sim.broker import from_url
 from controllers_sim.faults import Faults
 from controllers_sim.plan import Booking
-from controllers_sim.scenario import ControllerEntry, Scenario
+from controllers_sim.scenario import ControllerEntry, Scenario, ServiceTable
 from controllers_sim.simulation import Simulation
+from tests.booking_desk import open_desk, until
 from tests.brokers import BrokerInTest
 
-DEADLINE_S = 30.0
 HOUR_MS = 3_600_000
 SPEED = 480
 """The controllers' clock runs so many times as fast as the real one: an hour of people in 8 s."""
@@ -76,15 +76,17 @@ async def serving(broker: BrokerInTest, cards: set[str]) -> AsyncIterator[Servic
 
 
 @asynccontextmanager
-async def running(broker: BrokerInTest, faults: Faults | None = None) -> AsyncIterator[tuple[Simulation, Booking]]:
+async def running(
+    broker: BrokerInTest, faults: Faults | None = None, service: ServiceTable | None = None
+) -> AsyncIterator[tuple[Simulation, Booking]]:
     started_s, start_ms = time.monotonic(), time.time_ns() // 1_000_000
 
     def clock() -> int:
         return start_ms + round((time.monotonic() - started_s) * 1000 * SPEED)
 
     booking = Booking("04a1b2c3", start_ms + 6 * 60_000, start_ms + 66 * 60_000, "u1")
-    entry = ControllerEntry("sem-01", profile="sem", bookings=(booking,))
-    scenario = Scenario((entry,), interval="20ms", mischief=0.0, faults=faults or Faults())
+    entry = ControllerEntry("sem-01", profile="sem", bookings=(booking,) if service is None else ())
+    scenario = Scenario((entry,), interval="20ms", mischief=0.0, faults=faults or Faults(), service=service)
     simulation = Simulation(scenario, from_url(broker.speaker_url), clock)
     task = asyncio.create_task(simulation.run())
     try:
@@ -92,13 +94,6 @@ async def running(broker: BrokerInTest, faults: Faults | None = None) -> AsyncIt
     finally:
         simulation.stop.set()
         await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def test_somebody_with_a_booking_taps_gets_power_works_and_taps_again(broker: BrokerInTest) -> None:
@@ -152,3 +147,12 @@ async def test_relays_that_do_not_follow_are_told_as_they_stand(
     assert {(ack["ok"], ack["relay"], ack.get("error")) for ack in service.all("ack")} == acks
     assert len(service.all("ack")) == (3 if acks else 0)
     assert {(reading["relay"], reading["power_w"]) for reading in service.all("reading")} == {(False, 0.0)}
+
+
+async def test_what_somebody_books_by_http_is_followed_at_the_reader(broker: BrokerInTest) -> None:
+    async with open_desk("sem-01") as desk, serving(broker, {"0b00"}) as service:
+        table = ServiceTable(desk.url, "booker", "sesame", "0b00", every="100ms")
+        async with running(broker, service=table):
+            await until(lambda: any(ack["relay"] for ack in service.all("ack")))
+    assert desk.wishes[0][1]["instrument"] == "I-sem-01"
+    assert {card["card"] for card in service.all("card")} == {"0b00"}
