@@ -117,6 +117,8 @@ class Booking(_Value, frozen=True):
     end_ms: int
     group: str | None = None
     estimate_cny: Decimal = Decimal(0)
+    project: str | None = None
+    """Which is to pay."""
 
 
 class RunningSession(_Value, frozen=True):

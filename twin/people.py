@@ -25,9 +25,9 @@ class People:
     async def sign_in(self, username: str, password: str) -> str | None:
         """A new token for right credentials, else None."""
         person = await Person.get_or_none(username=username)
-        stored = person.password_hash if person else self._nobody
-        right = await anyio.to_thread.run_sync(_HASHER.verify, password, stored)
-        if person is None or not right:
+        stored = person.password_hash if person else ""
+        right = await anyio.to_thread.run_sync(_HASHER.verify, password, stored or self._nobody)
+        if person is None or not (person.active and stored and right):
             return None
         token = secrets.token_urlsafe(32)
         await SignIn.filter(expires__lt=datetime.now(UTC)).delete()
@@ -36,10 +36,14 @@ class People:
 
     async def person(self, token: str) -> interface.Person | None:
         """Who a token belongs to, while it is valid."""
-        found = await SignIn.get_or_none(digest=_digest(token), expires__gt=datetime.now(UTC)).select_related("person")
+        found = await SignIn.get_or_none(
+            digest=_digest(token), expires__gt=datetime.now(UTC), person__active=True
+        ).prefetch_related("person__operates")
         if found is None:
             return None
-        return interface.Person(found.person.username, found.person.role, found.person.name)
+        person = found.person
+        operates = frozenset(instrument.code for instrument in person.operates)
+        return interface.Person(person.username, person.role, person.name, operates)
 
     async def sign_out(self, token: str) -> None:
         """End a token."""

@@ -1,4 +1,4 @@
-"""Taking platforms, instruments, controllers and people into the registry."""
+"""Taking the site, platforms, instruments, tariffs, controllers and accounts into the registry."""
 
 import secrets
 from collections.abc import Iterable
@@ -6,16 +6,30 @@ from decimal import Decimal
 
 import msgspec
 
+from twin.models.money import Tariff as TariffRow
 from twin.models.people import Person
-from twin.models.registry import Controller, Instrument, Platform
+from twin.models.registry import Controller, Instrument, Platform, Site
+from twin.parties import UserCategory
 from twin.people import password_hash
 from twin.policy import layered
 from twin.servers import hash_password
+from twin.store.rows import to_time
 from twin.stream.topics import is_controller_id
+from twin.tariffs import Tariff
 
 
 class RegistrationError(ValueError):
     """What was to be registered cannot be; the message says why."""
+
+
+class NewSite(msgspec.Struct, frozen=True, kw_only=True):
+    """The site; policy and opening hours (`twin.layering`) hold where nothing more specific is set."""
+
+    name_zh: str
+    name_en: str
+    timezone: str
+    policy: dict[str, object] = {}
+    opening: dict[str, object] | None = None
 
 
 class NewPlatform(msgspec.Struct, frozen=True):
@@ -40,6 +54,26 @@ class NewInstrument(msgspec.Struct, frozen=True, kw_only=True):
     value_cny: Decimal
     platform: str
     policy: dict[str, object] = {}
+
+
+async def register_site(new: NewSite) -> None:
+    """Register the site, unless it is. Raises msgspec.ValidationError for a policy that cannot be."""
+    layered(new.policy)
+    await Site.get_or_create(msgspec.structs.asdict(new), id=1)
+
+
+async def register_tariffs(tariffs: Iterable[Tariff]) -> None:
+    """Register those versions that are not yet; what is in force is never edited."""
+    ids = dict(await Instrument.all().values_list("code", "id"))
+    rows = [
+        TariffRow(instrument_id=ids[new.instrument], since=to_time(new.from_ms), body=_body(new)) for new in tariffs
+    ]
+    await TariffRow.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+
+
+def _body(tariff: Tariff) -> dict[str, object]:
+    values: dict[str, object] = msgspec.to_builtins(tariff)
+    return {name: value for name, value in values.items() if name not in {"instrument", "from_ms"}}
 
 
 async def register_platforms(platforms: Iterable[NewPlatform]) -> None:
@@ -98,8 +132,11 @@ async def register_controllers(instruments: dict[str, str], passwords: dict[str,
     return given
 
 
-async def register_person(username: str, password: str, name: str, role: str) -> None:
+async def register_person(
+    username: str, password: str, name: str, role: str, category: UserCategory = UserCategory.STAFF
+) -> None:
     """Give somebody an account, or a new password."""
     await Person.update_or_create(
-        {"password_hash": password_hash(password), "name": name, "role": role}, username=username
+        {"password_hash": password_hash(password), "name": name, "role": role, "category": category.value},
+        username=username,
     )

@@ -1,18 +1,14 @@
 """The registry in memory: what is catalogued, which controller stands for which instrument, by which policy."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from twin import interface
+from twin.layering import Layers, load_layers
 from twin.models.registry import Controller, Instrument, Platform
-from twin.policy import Policy, layered
+from twin.policy import Policy
 from twin.store import Ids
-
-
-class RegistryError(Exception):
-    """Something in the registry cannot be used; the message says what and where."""
 
 
 class Connected(msgspec.Struct, frozen=True):
@@ -40,12 +36,13 @@ async def load_registry() -> Registry:
     """Read the tables. Raises RegistryError where a stored policy is wrong."""
     platforms = await Platform.all().select_related("parent").order_by("id")
     instruments = await Instrument.all().select_related("platform").order_by("code")
-    controllers = await Controller.all().select_related("instrument__platform")
+    controllers = await Controller.all().select_related("instrument")
+    layers = await load_layers()
     by_instrument = {each.instrument.code: each.name for each in controllers}
     return Registry(
         platforms=_parents_first([_platform(each) for each in platforms]),
         instruments={each.code: _instrument(each, by_instrument.get(each.code)) for each in instruments},
-        connected={each.name: _connected(each) for each in controllers},
+        connected={each.name: _connected(each, layers) for each in controllers},
         controllers=by_instrument,
     )
 
@@ -78,16 +75,11 @@ def _instrument(row: Instrument, controller: str | None) -> interface.Instrument
     )
 
 
-def _connected(row: Controller) -> Connected:
-    instrument: Any = row.instrument
-    try:
-        policy = layered(instrument.platform.policy, instrument.policy)
-    except msgspec.ValidationError as error:
-        raise RegistryError(f"the policy of {instrument.code} or of its platform is wrong: {error}") from error
+def _connected(row: Controller, layers: Layers) -> Connected:
     return Connected(
         controller=row.name,
-        instrument=instrument.code,
-        ids=Ids(row.id, instrument.id),
-        policy=policy,
+        instrument=row.instrument.code,
+        ids=Ids(row.id, row.instrument.id),
+        policy=layers.policy(row.instrument),
         password_hash=row.password_hash,
     )

@@ -37,6 +37,7 @@ PAGE_BYTES = 8192
 TYPES: dict[Any, str] = {
     fields.BooleanField: "bool",
     fields.IntField: "int4",
+    fields.SmallIntField: "int2",
     fields.CharField: "varchar",
     fields.JSONField: "jsonb",
     fields.DecimalField: "numeric",

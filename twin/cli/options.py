@@ -13,7 +13,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from twin.registry import RegistryError
+from twin.layering import RegistryError
 from twin.servers import ServersError
 from twin.settings import Settings, SettingsError, read_settings
 from twin.store.commit import AnotherWriterError, OvertakenError

@@ -1,1 +1,1 @@
-"""Relational tables by Tortoise: registry and people. Time series and the ledger are in `twin.store`."""
+"""Relational tables by Tortoise: registry, people, money, bookings. Time series and the books are in `twin.store`."""

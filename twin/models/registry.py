@@ -1,9 +1,23 @@
-"""Platforms 平台, instruments 仪器 and controllers 控制装置."""
+"""The site, platforms 平台, instruments 仪器 and controllers 控制装置."""
 
 from typing import Any
 
 from tortoise import fields
 from tortoise.models import Model
+
+
+class Site(Model):
+    """The site as a whole: one row. `policy` and `opening` hold wherever nothing more specific is set."""
+
+    id = fields.SmallIntField(primary_key=True)
+    name_zh = fields.CharField(max_length=200)
+    name_en = fields.CharField(max_length=200)
+    timezone = fields.CharField(max_length=64)
+    policy: dict[str, Any] = fields.JSONField(default=dict)
+    opening: dict[str, Any] | None = fields.JSONField(null=True)
+
+    class Meta:
+        table = "site"
 
 
 class Platform(Model):
@@ -14,6 +28,7 @@ class Platform(Model):
     name_zh = fields.CharField(max_length=200)
     name_en = fields.CharField(max_length=200)
     level = fields.CharField(max_length=16)
+    parent_id: int | None
     parent: fields.ForeignKeyNullableRelation["Platform"] = fields.ForeignKeyField(
         "models.Platform", related_name="children", null=True, on_delete=fields.RESTRICT
     )
@@ -36,6 +51,7 @@ class Instrument(Model):
     category = fields.CharField(max_length=6, default="")
     value_cny = fields.DecimalField(max_digits=14, decimal_places=2)
     in_service_since = fields.DateField(null=True)
+    platform_id: int
     platform: fields.ForeignKeyRelation[Platform] = fields.ForeignKeyField(
         "models.Platform", related_name="instruments", on_delete=fields.RESTRICT
     )

@@ -21,7 +21,7 @@ def tortoise_config(database_url: str) -> dict[str, Any]:
         "connections": {"default": "asyncpg" + database_url[len(parts.scheme) :]},
         "apps": {
             "models": {
-                "models": ["twin.models.registry", "twin.models.people"],
+                "models": [f"twin.models.{each}" for each in ("registry", "people", "money", "times")],
                 "default_connection": "default",
                 "migrations": "twin.models.migrations",
             }
