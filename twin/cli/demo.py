@@ -5,8 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -15,12 +17,19 @@ from rich.table import Table
 
 from twin.cli.hosting import Hosted, hosted, stop_on_signals
 from twin.cli.options import Duration, Host, Port, explained, run, seconds, settings_with
-from twin.demo import people, site
+from twin.demo import community, people, site, week
 from twin.demo.people import Secrets
+from twin.demo.prices import tariffs
 from twin.demo.simulation import is_new, scenario, simulated
 from twin.demo.watch import BoardWatch
 from twin.logs import set_up_logs
-from twin.registration import register_controllers, register_instruments, register_platforms
+from twin.registration import (
+    register_controllers,
+    register_instruments,
+    register_platforms,
+    register_site,
+    register_tariffs,
+)
 from twin.running import Running, announced
 from twin.servers import Account, claim_home, hash_password, speaker_account
 from twin.servers.homes import empty_home
@@ -107,14 +116,16 @@ async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | 
 
 
 class _Seeding:
-    """Fills the registry: the site, its controllers, its people. Nothing is done twice."""
+    """Fills the tables: the site, its controllers, people, prices, bookings. Nothing is done twice."""
 
     def __init__(self, home: Path, kept: Secrets, settings: Settings) -> None:
         self._home = home
         self._prefix = settings.topic_prefix
+        self._timezone = settings.timezone
         self.kept = kept
 
     async def __call__(self) -> Sequence[Account]:
+        await register_site(site.university(self._timezone))
         await register_platforms(site.platforms())
         await register_instruments(site.instruments())
         fitted = {controller: code for controller, (code, _) in site.connected().items()}
@@ -122,7 +133,10 @@ class _Seeding:
         if passwords != self.kept.controllers:
             self.kept = msgspec.structs.replace(self.kept, controllers=passwords)
             people.save_secrets(self._home, self.kept)
+        await register_tariffs(tariffs())
+        await community.enrol()
         await people.register_people(self.kept)
+        await week.register_week(ZoneInfo(self._timezone), datetime.now(UTC))
         return [speaker_account(hash_password(self.kept.speaker), self._prefix)]
 
 

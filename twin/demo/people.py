@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from twin.parties import UserCategory
 from twin.registration import register_person
 from twin.running import AccountAccess
 from twin.servers.homes import write_secret
@@ -44,7 +45,8 @@ def save_secrets(home: Path, kept: Secrets) -> None:
 async def register_people(kept: Secrets) -> None:
     """Give the demo's people their accounts."""
     for username, role, name in _PEOPLE:
-        await register_person(username, kept.people[username], name, role)
+        category = UserCategory.STUDENT if role == "user" else UserCategory.STAFF
+        await register_person(username, kept.people[username], name, role, category)
 
 
 def accounts(kept: Secrets) -> tuple[AccountAccess, ...]:

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
+from twin.demo.week import Plan
 from twin.servers.homes import write_secret
 from twin.stream.broker import BrokerAddress
 
@@ -15,6 +18,7 @@ STOP_WITHIN_S = 10
 HISTORY = "24h"
 """What the controllers tell of when they first appear, so that there is something to see."""
 _SCENARIO = "scenario.toml"
+_PLAN = "plan.json"
 
 
 def is_new(home: Path) -> bool:
@@ -30,14 +34,18 @@ def scenario(
     traces: Sequence[Path],
     *,
     history: bool,
+    planned: bool = False,
 ) -> str:
     """The scenario (TOML) of the demo: profiles by controller, the first ones replaced by recorded traces.
 
     With an account in `broker` all speak by it; else each by its own. `history`: they tell of the time before.
+    `planned`: people come by the bookings of `write_plan`, and nobody works without a session.
     """
     lines = [f"timezone = {_quoted(timezone)}", 'interval = "1s"']
     if history:
         lines.append(f"history = {_quoted(HISTORY)}")
+    if planned:
+        lines.append(f"plan = {_quoted(_PLAN)}")
     lines += ["[broker]", f"host = {_quoted(broker.host)}", f"port = {broker.port}"]
     if broker.username is not None and broker.password is not None:
         lines += [f"username = {_quoted(broker.username)}", f"password = {_quoted(broker.password)}"]
@@ -50,6 +58,11 @@ def scenario(
         else:
             lines.append(f"profile = {_quoted(profile)}")
     return "\n".join(lines) + "\n"
+
+
+def write_plan(home: Path, plan: Plan) -> None:
+    """Lay the bookings beside the scenario."""
+    write_secret(home / _PLAN, msgspec.json.encode(plan).decode())
 
 
 def _quoted(text: str) -> str:

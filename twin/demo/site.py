@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from twin.registration import NewInstrument, NewPlatform
+from twin.registration import NewInstrument, NewPlatform, NewSite
 
 CONNECTED = 50
 LISTED = 280
@@ -79,6 +79,22 @@ _DEPARTMENTS = (
     ("2", "应用系", "Department of Applications"),
 )
 _BUILDINGS = ("主楼", "理化楼", "腐蚀楼", "冶金楼", "材料楼")
+
+
+def university(timezone: str) -> NewSite:
+    """The site: students have the day, guests office hours, teachers and staff are always let in."""
+    always = {"daily": ["00:00-24:00"]}
+    return NewSite(
+        name_zh="示范大学",
+        name_en="Demo University",
+        timezone=timezone,
+        opening={
+            "student": {"daily": ["08:00-22:00"]},
+            "teacher": always,
+            "staff": always,
+            "external": {"daily": ["09:00-17:00"], "sat": [], "sun": []},
+        },
+    )
 
 
 def platforms() -> Iterator[NewPlatform]:

@@ -1,0 +1,125 @@
+"""The demo's tables on the real database: whole, quick to fill, the same when filled again, read by both sides."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controllers_sim.scenario import read_scenario
+from twin.demo import community, site, week
+from twin.demo.prices import tariffs
+from twin.demo.simulation import scenario, write_plan
+from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
+from twin.facts import load_facts
+from twin.models.times import Booking
+from twin.parties import Level, UserCategory
+from twin.registration import (
+    register_controllers,
+    register_instruments,
+    register_platforms,
+    register_site,
+    register_tariffs,
+)
+from twin.service import open_database
+from twin.store.rows import to_ms
+from twin.stream.broker import BrokerAddress
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+FIRST_WITHIN_S, AGAIN_WITHIN_S = 15.0, 5.0
+"""Far above what is measured: only what grows out of hand is noticed."""
+
+
+async def fill(now: datetime) -> float:
+    started_s = time.monotonic()
+    await register_site(site.university("Asia/Shanghai"))
+    await register_platforms(site.platforms())
+    await register_instruments(site.instruments())
+    await register_tariffs(tariffs())
+    await community.enrol()
+    await week.register_week(BEIJING, now)
+    return time.monotonic() - started_s
+
+
+@pytest.fixture
+async def now(database_url: str) -> AsyncIterator[datetime]:
+    """A filled database, at nine in the evening before the first day that is fully booked."""
+    now = datetime.now(BEIJING).replace(hour=21, minute=0, second=0, microsecond=0).astimezone(UTC)
+    async with open_database(database_url):
+        assert await fill(now) < FIRST_WITHIN_S
+        fitted = {controller: code for controller, (code, _) in site.connected().items()}
+        await register_controllers(fitted, dict.fromkeys(fitted, "secret"))
+        yield now
+
+
+async def test_the_rules_are_told_of_everybody_and_everything(now: datetime) -> None:
+    facts = await load_facts()
+    users = {fact.user.id: fact for fact in facts if isinstance(fact, UserFact)}
+    projects = {fact.project.id: fact for fact in facts if isinstance(fact, ProjectFact)}
+    instruments = [fact for fact in facts if isinstance(fact, InstrumentFact)]
+    assert len(users) == 121
+    assert all(fact.cards for fact in users.values())
+    assert {fact.user.category for fact in users.values()} == set(UserCategory)
+    assert users["student"].user.groups == {"G01"}
+    assert len(users["manager"].user.operates) == site.LISTED
+    assert all("student" in projects[code].project.payers for code in ("P01",))
+    assert len(instruments) == site.CONNECTED
+    assert all(len(fact.prices.versions) == 1 for fact in instruments)
+    assert any(fact.booking and fact.booking.user == "student" for fact in facts if isinstance(fact, BookingFact))
+
+
+async def test_who_books_may_work_alone_and_charge_the_project(now: datetime) -> None:
+    facts = await load_facts()
+    users = {fact.user.id: fact for fact in facts if isinstance(fact, UserFact)}
+    projects = {fact.project.id: fact.project for fact in facts if isinstance(fact, ProjectFact)}
+    bookings = [fact.booking for fact in facts if isinstance(fact, BookingFact) and fact.booking]
+    assert len(bookings) > 7 * site.CONNECTED
+    for booking in bookings:
+        held = [each for each in users[booking.user].qualifications if each.instrument == booking.instrument]
+        assert any(each.level.reaches(Level.INDEPENDENT) and each.until_ms > booking.end_ms for each in held), booking
+        assert booking.project is not None
+        assert booking.user in projects[booking.project].payers
+        assert booking.estimate_cny > 0
+
+
+async def test_filling_again_adds_only_what_a_new_day_brings(now: datetime) -> None:
+    taken_back = await Booking.all().order_by("id").first()
+    assert taken_back is not None
+    await Booking.filter(id=taken_back.id).update(state="cancelled")
+    before = await Booking.all().count()
+    assert await fill(now) < AGAIN_WITHIN_S
+    assert await Booking.all().count() == before
+    await fill(now + timedelta(days=1))
+    new = await Booking.all().order_by("-id").limit(await Booking.all().count() - before)
+    assert {each.start.astimezone(BEIJING).date() for each in new} == {
+        now.astimezone(BEIJING).date() + timedelta(days=week.DAYS)
+    }
+
+
+async def test_bookings_that_nobody_could_come_to_are_given_back(now: datetime) -> None:
+    later = now + timedelta(days=2)
+    await week.register_week(BEIJING, later)
+    missed = await Booking.filter(start__lt=later)
+    assert missed
+    assert {each.state for each in missed} == {"released"}
+
+
+async def test_simulated_people_are_told_the_plan(now: datetime, tmp_path: Path) -> None:
+    plan = await week.plan(now)
+    write_plan(tmp_path, plan)
+    profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
+    broker = BrokerAddress("127.0.0.1", 1884, None, None)
+    toml = scenario(broker, "Asia/Shanghai", profiles, dict.fromkeys(profiles, "x"), (), history=False, planned=True)
+    (tmp_path / "scenario.toml").write_text(toml)
+    read = {entry.id: entry.bookings for entry in read_scenario(tmp_path / "scenario.toml").controllers}
+    assert {controller: len(bookings or ()) for controller, bookings in read.items()} == {
+        controller: len(slots) for controller, slots in plan.items()
+    }
+    first = await Booking.filter(state="confirmed").order_by("start").first().select_related("person", "instrument")
+    assert first is not None
+    controller = next(name for name, (code, _) in site.connected().items() if code == first.instrument.code)
+    told = (read[controller] or ())[0]
+    assert (told.user, told.from_ms, told.to_ms) == (first.person.username, to_ms(first.start), to_ms(first.until))
+    assert told.card == community.card_uid(first.person.username)
