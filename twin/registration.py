@@ -10,7 +10,6 @@ from twin.models.money import Tariff as TariffRow
 from twin.models.people import Person
 from twin.models.registry import Controller, Instrument, Platform, Site
 from twin.parties import UserCategory
-from twin.people import password_hash
 from twin.policy import layered
 from twin.servers import hash_password
 from twin.store.rows import to_time
@@ -133,10 +132,10 @@ async def register_controllers(instruments: dict[str, str], passwords: dict[str,
 
 
 async def register_person(
-    username: str, password: str, name: str, role: str, category: UserCategory = UserCategory.STAFF
+    username: str, hashed: str, name: str, role: str, category: UserCategory = UserCategory.STAFF
 ) -> None:
-    """Give somebody an account, or a new password."""
+    """Give somebody an account, or a new password, which comes as `twin.people.password_hash` makes it."""
     await Person.update_or_create(
-        {"password_hash": password_hash(password), "name": name, "role": role, "category": category.value},
+        {"password_hash": hashed, "name": name, "role": role, "category": category.value},
         username=username,
     )

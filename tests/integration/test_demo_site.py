@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controllers_sim.scenario import read_scenario
-from twin.demo import community, site, week
+from twin.demo import community, people, site, week
 from twin.demo.prices import tariffs
 from twin.demo.simulation import scenario, write_plan
 from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
 from twin.facts import load_facts
 from twin.models.times import Booking
 from twin.parties import Level, UserCategory
+from twin.people import People
 from twin.registration import (
     register_controllers,
     register_instruments,
@@ -123,3 +124,15 @@ async def test_simulated_people_are_told_the_plan(now: datetime, tmp_path: Path)
     told = (read[controller] or ())[0]
     assert (told.user, told.from_ms, told.to_ms) == (first.person.username, to_ms(first.start), to_ms(first.until))
     assert told.card == community.card_uid(first.person.username)
+
+
+async def test_the_accounts_sign_in_with_what_the_home_keeps(now: datetime, tmp_path: Path) -> None:
+    kept = people.load_secrets(tmp_path)
+    assert people.load_secrets(tmp_path) == kept
+    await people.register_people(kept)
+    signing_in = People()
+    for account in people.accounts(kept):
+        assert await signing_in.sign_in(account.username, account.password) is not None, account.username
+    facts = {fact.key: fact for fact in await load_facts() if isinstance(fact, UserFact)}
+    assert facts["user:student"].user.category is UserCategory.STUDENT
+    assert facts["user:security"].user.category is UserCategory.STAFF
