@@ -17,9 +17,9 @@ import msgspec
 from twin.decisions import Verdict
 from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
 from twin.identity import is_seen, remember
-from twin.physics import occupancy_after, power_after, power_changes
+from twin.physics import free_since, occupancy_after, power_after, power_changes
 from twin.policy import Policy
-from twin.state import FOREVER_MS, Link, LinkState, OrderKey, Physics, Reported, Twin
+from twin.state import FOREVER_MS, Link, LinkState, OrderKey, Physics, Reported, Twin, Visit
 
 HISTORY_MS = 400 * 24 * 3_600_000
 """Buffered messages older than this are not believed: no controller keeps so much."""
@@ -63,7 +63,7 @@ def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, T
     skew_ms = twin.skew_ms if is_history(message) else _skew(message, arrival, policy)
     if is_history(message) or key < twin.physics.newest:
         return Verdict.LATE, at_ms, Twin(link, twin.boot, skew_ms, seen, twin.physics, twin.book)
-    physics = observe(twin.physics, message, key, policy)
+    physics = observe(twin.physics, message, key, policy, twin.book.visits)
     return Verdict.LIVE, at_ms, Twin(link, message.boot, skew_ms, seen, physics, twin.book)
 
 
@@ -87,7 +87,13 @@ def _hear(link: Link | None, received_ms: int, policy: Policy) -> Link:
     return Link(link.online_since_ms if link is not None and unbroken else received_ms, received_ms)
 
 
-def observe(physics: Physics, message: Reading | Birth | Card | Ack, key: OrderKey, policy: Policy) -> Physics:
+def observe(
+    physics: Physics,
+    message: Reading | Birth | Card | Ack,
+    key: OrderKey,
+    policy: Policy,
+    visits: tuple[Visit, ...] = (),
+) -> Physics:
     """What is known of the instrument after a message that is newer than all before it."""
     at_ms = key[0]
     match message:
@@ -98,18 +104,27 @@ def observe(physics: Physics, message: Reading | Birth | Card | Ack, key: OrderK
                 occupancy = occupancy_after(occupancy, message.occupied, at_ms, policy)
             return Physics(
                 key,
-                power_after(physics.power, message.power_w, at_ms, policy),
+                power_after(physics.power, message.power_w, at_ms, policy, free_since(visits, at_ms)),
                 occupancy,
                 _report(physics.relay, message.relay, at_ms),
                 _report(physics.door_open, door, at_ms),
+                physics.has_relay,
+                physics.has_meter,
             )
-        case Birth() | Ack():
+        case Birth():
             relay = _report(physics.relay, message.relay, at_ms)
-            return Physics(key, physics.power, physics.occupancy, relay, physics.door_open)
+            return msgspec.structs.replace(physics, newest=key, relay=relay, **_equipment(message))
+        case Ack():
+            return msgspec.structs.replace(physics, newest=key, relay=_report(physics.relay, message.relay, at_ms))
         case Card():
             return msgspec.structs.replace(physics, newest=key)
         case _:
             assert_never(message)
+
+
+def _equipment(birth: Birth) -> dict[str, bool]:
+    """What a controller has, if it says so."""
+    return {"has_relay": "relay" in birth.caps, "has_meter": "power" in birth.caps} if birth.caps else {}
 
 
 def _report(before: Reported | None, on: bool | None, at_ms: int) -> Reported | None:  # noqa: FBT001
@@ -135,7 +150,7 @@ def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
     """When the twin may next look different, or its ledger must go on, though nobody says anything."""
     dues = [*_link_dues(twin.link, policy)]
     if twin.physics.power is not None and twin.physics is not twin.book.physics:
-        dues += power_changes(twin.physics.power, policy)  # else they are the book's
+        dues += power_changes(twin.physics.power, policy, twin.book.visits)  # else they are the book's
     if twin.physics.occupancy is not None:
         dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
     # What the ledger has to catch up with is due at once.

@@ -112,6 +112,27 @@ class Physics(_Value, frozen=True):
     occupancy: Occupancy | None = None
     relay: Reported | None = None
     door_open: Reported | None = None
+    has_relay: bool = True
+    """As the controller said at its birth; until then it is taken to have everything."""
+    has_meter: bool = True
+
+
+class Visit(_Value, frozen=True):
+    """A session as the ledger sees it: somebody has the instrument from `start_ms` until `end_ms`."""
+
+    start_ms: int
+    end_ms: int = FOREVER_MS
+    overrun_ms: int = FOREVER_MS
+    """From when on it is overrun."""
+    maintenance: bool = False
+    session: str = ""
+
+
+class Outage(_Value, frozen=True):
+    """The instrument is kept out of service, from when until when."""
+
+    from_ms: int
+    until_ms: int
 
 
 class Coverage(_Value, frozen=True):
@@ -135,7 +156,7 @@ class Book(_Value, frozen=True):
 
     The tuples reach back as far as the next message can, `clock_tolerance` before the newest. `activity` is what the
     instrument did, up to the newest message, whether or not its controller could be heard. `spans` is the end of what
-    has been written to the ledger.
+    has been written to the ledger; during a session it reaches back to its start, so that its cost can be told.
     """
 
     physics: Physics
@@ -144,6 +165,9 @@ class Book(_Value, frozen=True):
     spans: tuple[Span, ...]
     due_ms: int
     """When the ledger may go on by the passing of time alone."""
+    visits: tuple[Visit, ...] = ()
+    """The sessions as they stand, by their start: the last one that is over, and those after it."""
+    outages: tuple[Outage, ...] = ()
 
 
 class SeenBoot(_Value, frozen=True):

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from twin.instrument import link_at
-from twin.physics import confirmed_at, occupancy_at, power_class_at
+from twin.physics import intruded_since, occupancy_at, power_class_at
 from twin.policy import Policy
 from twin.rules.ledger import category_at
 from twin.state import Book, Category, LinkState, OccupancyState, Power, PowerClass, Reported, Twin
@@ -145,7 +145,7 @@ def view_of(
         occupancy=occupancy,
         occupancy_since=_time(occupancy_since_ms),
         door=_word(physics.door_open, "open", "closed"),
-        intrusion=_intrusion(physics.power, now_ms, policy),
+        intrusion=_intrusion(twin, now_ms, policy),
         session=session,
         booking=booking,
         alerts=alerts,
@@ -165,8 +165,9 @@ def _power(power: Power | None, now_ms: int, policy: Policy) -> PowerView:
     return PowerView(power.watts, _CLASS[power_class], _CLASS[power.raw], rfc3339(since_ms))
 
 
-def _intrusion(power: Power | None, now_ms: int, policy: Policy) -> Literal["no", "confirmed"]:
-    if power is None or confirmed_at(power, max(now_ms, power.at_ms), policy) is None:
+def _intrusion(twin: Twin, now_ms: int, policy: Policy) -> Literal["no", "confirmed"]:
+    power = twin.physics.power
+    if power is None or intruded_since(power, max(now_ms, power.at_ms), policy, twin.book.visits) is None:
         return "no"
     return "confirmed"
 

@@ -11,7 +11,7 @@ import msgspec
 
 from twin.alerts import RULES, AlertKind, Condition, Standing
 from twin.instrument import link_at
-from twin.physics import confirmed_at, occupancy_at, power_changes, power_class_at
+from twin.physics import intruded_since, occupancy_at, power_changes, power_class_at
 from twin.policy import Policy
 from twin.state import FOREVER_MS, LinkState, OccupancyState, PowerClass, Twin
 
@@ -61,15 +61,16 @@ def online_only(kind: AlertKind, condition: Condition, twin: Twin, at_ms: int, p
 
 
 def power_without_session(twin: Twin, at_ms: int, policy: Policy) -> Condition:
-    """An intrusion is confirmed. There are no sessions yet: all active power is without one."""
+    """An intrusion is confirmed."""
     power = twin.physics.power
     if power is None:
         return _said(holds=False, since_ms=0)
     told_ms = max(at_ms, power.at_ms)
-    next_ms = _first_after(told_ms, power_changes(power, policy))
-    confirmed_ms = confirmed_at(power, told_ms, policy)
-    if confirmed_ms is not None:
-        return _said(holds=True, since_ms=confirmed_ms, next_ms=next_ms)
+    visits = twin.book.visits
+    next_ms = _first_after(told_ms, power_changes(power, policy, visits))
+    intruded_ms = intruded_since(power, told_ms, policy, visits)
+    if intruded_ms is not None:
+        return _said(holds=True, since_ms=intruded_ms, next_ms=next_ms)
     return _said(holds=False, since_ms=power_class_at(power, told_ms, policy)[1], next_ms=next_ms)
 
 

@@ -16,10 +16,20 @@ import msgspec
 from twin.decisions import Mark, Rewrite
 from twin.events import Arrival, Death
 from twin.instrument import is_history, observe
-from twin.physics import confirmed_at, power_changes, power_class_at
+from twin.physics import cools_until, intruded_since, power_changes, power_class_at, visit_at
 from twin.policy import Policy
 from twin.rules.coverage import cut, is_known, recent, vouched
-from twin.state import FOREVER_MS, Book, Category, Coverage, Physics, PowerClass, Span
+from twin.state import (
+    FOREVER_MS,
+    Book,
+    Category,
+    Coverage,
+    Outage,
+    Physics,
+    PowerClass,
+    Span,
+    Visit,
+)
 
 MARK_EVERY_MS = 2 * 3_600_000
 """How much of the past a late message can make us read again, at most."""
@@ -27,22 +37,48 @@ MARK_EVERY_MS = 2 * 3_600_000
 
 def category_at(book: Book, at_ms: int, policy: Policy) -> Category:
     """The category of a moment that is not before what the book reaches back to. First match wins."""
-    if not is_known(book.coverage, at_ms):
-        return Category.UNKNOWN
     if at_ms >= book.physics.newest[0]:
-        return _activity_at(book.physics, at_ms, policy)
-    return _in_force(book.activity, at_ms).category
+        activity = _activity_at(book, book.physics, at_ms, policy)
+    else:
+        activity = _in_force(book.activity, at_ms).category
+    return _covered(activity, book, at_ms)
 
 
-def _activity_at(physics: Physics, at_ms: int, policy: Policy) -> Category:
-    """What the instrument does at a moment not before the newest message, by all that is known of it."""
+def _covered(activity: Category, book: Book, at_ms: int) -> Category:
+    """The activity, as far as somebody knows of it. That an instrument is in maintenance is known without it."""
+    if activity is Category.MAINTENANCE or is_known(book.coverage, at_ms):
+        return activity
+    return Category.UNKNOWN
+
+
+def _activity_at(book: Book, physics: Physics, at_ms: int, policy: Policy) -> Category:
+    """What goes on at a moment not before the newest message, by all that is known of it."""
+    visit = visit_at(book.visits, at_ms) if book.visits else None
+    is_open = visit is not None and at_ms < visit.end_ms
+    if any(each.from_ms <= at_ms < each.until_ms for each in book.outages):
+        return Category.MAINTENANCE
+    if visit is not None and is_open:
+        return _session_at(visit, physics, at_ms, policy)
     power = physics.power
     if power is None:
         return Category.OFF
-    if confirmed_at(power, at_ms, policy) is not None:
+    if visit is not None and cools_until(power, at_ms, policy, book.visits) is not None:
+        return Category.COOLDOWN
+    if intruded_since(power, at_ms, policy, book.visits) is not None:
         return Category.UNAUTHORISED
-    power_class, _ = power_class_at(power, at_ms, policy)
-    return Category.OFF if power_class is PowerClass.OFF else Category.STANDBY
+    return Category.OFF if power_class_at(power, at_ms, policy)[0] is PowerClass.OFF else Category.STANDBY
+
+
+def _session_at(visit: Visit, physics: Physics, at_ms: int, policy: Policy) -> Category:
+    """What a moment of an open session is. Without a power meter all of it is use."""
+    if visit.maintenance:
+        return Category.MAINTENANCE
+    if at_ms >= visit.overrun_ms:
+        return Category.OVERRUN
+    if not physics.has_meter:
+        return Category.USE
+    is_active = physics.power is not None and power_class_at(physics.power, at_ms, policy)[0] is PowerClass.ACTIVE
+    return Category.USE if is_active else Category.IDLE
 
 
 def _in_force(spans: tuple[Span, ...], at_ms: int) -> Span:
@@ -76,14 +112,15 @@ def advance(
     told_ms = min(at_ms, received_ms)
     told = (min(newest_ms, told_ms) if bridges else told_ms, told_ms)
     coverage = vouched(book.coverage, told, received_ms, policy.stale_after_ms, dead_ms)
-    after = physics or observe(book.physics, message, (at_ms, message.boot, message.seq), policy)
-    category = _activity_at(after, at_ms, policy)
+    after = physics or observe(book.physics, message, (at_ms, message.boot, message.seq), policy, book.visits)
+    category = _activity_at(book, after, at_ms, policy)
     if _goes_on(book, coverage, at_ms, category):
-        due_ms = _next_due(after, coverage.ranges, told_ms, policy)
-        return Book(after, coverage, book.activity, book.spans, due_ms), None
+        due_ms = _next_due(book, after, coverage.ranges, told_ms, policy)
+        return Book(after, coverage, book.activity, book.spans, due_ms, book.visits, book.outages), None
     activity = _joined(_expected(book, at_ms, policy), Span(at_ms, category))
     until_ms = told_ms if buffered else received_ms
-    return _written(Book(after, coverage, activity, book.spans, 0), newest_ms, until_ms, policy)
+    new = Book(after, coverage, activity, book.spans, 0, book.visits, book.outages)
+    return _written(new, newest_ms, until_ms, policy)
 
 
 def _goes_on(book: Book, coverage: Coverage, at_ms: int, category: Category) -> bool:
@@ -100,11 +137,33 @@ def settle(book: Book, now_ms: int, policy: Policy) -> tuple[Book, tuple[Span, .
     return _written(book, book.physics.newest[0], now_ms, policy)
 
 
+def amended(
+    book: Book, visits: tuple[Visit, ...], outages: tuple[Outage, ...], now_ms: int, policy: Policy
+) -> tuple[Book, tuple[Span, ...] | None]:
+    """The book when sessions or outages change, none of them before its newest message, and the spans to write."""
+    newest_ms = book.physics.newest[0]
+    standing = msgspec.structs.replace(book, visits=visits, outages=outages)
+    now = Span(newest_ms, _activity_at(standing, book.physics, newest_ms, policy))
+    new = msgspec.structs.replace(standing, activity=_joined(book.activity, now))
+    return _written(new, newest_ms, now_ms, policy)
+
+
 def refold(
-    controller: str, base: Book, told: Iterable[tuple[int, Arrival]], now_ms: int, policy: Policy
+    controller: str,
+    base: Book,
+    told: Iterable[tuple[int, Arrival]],
+    now_ms: int,
+    policy: Policy,
+    *,
+    visits: tuple[Visit, ...] = (),
+    outages: tuple[Outage, ...] = (),
 ) -> tuple[Book, Rewrite, tuple[Mark, ...]]:
-    """The ledger computed anew: `told` are (event time, message) after `base`, in the order of their time."""
+    """The ledger computed anew: `told` are (event time, message) after `base`, in the order of their time.
+
+    `visits` and `outages` are those that stand, from before `base` on.
+    """
     observed = list(told)
+    base = msgspec.structs.replace(base, visits=visits, outages=outages)
     book = _bereaved(base, {each.received_ms for _, each in observed if isinstance(each.message, Death)})
     deaths_ms, written, marks = book.coverage.deaths_ms, base.spans, []
     for at_ms, arrival in observed:
@@ -157,11 +216,20 @@ def _written(book: Book, since_ms: int, until_ms: int, policy: Policy) -> tuple[
     """The book with its spans written anew, and what of them changes. `since_ms`: the newest message until now."""
     spans = _spans(book, since_ms - policy.clock_tolerance_ms, until_ms, policy)
     moments = (*book.coverage.ranges, *map(_start, book.activity))
-    due_ms = _next_due(book.physics, moments, until_ms, policy)
+    due_ms = _next_due(book, book.physics, moments, until_ms, policy)
     horizon_ms = book.physics.newest[0] - policy.clock_tolerance_ms
+    visits = book.visits and _unforgotten(book.visits, horizon_ms)
+    kept_ms = min([horizon_ms, *(each.start_ms for each in visits if each.end_ms >= horizon_ms)])
     coverage, activity = recent(book.coverage, horizon_ms), _recent(book.activity, horizon_ms)
-    new = Book(book.physics, coverage, activity, _recent(spans, horizon_ms), due_ms)
+    outages = tuple(each for each in book.outages if each.until_ms >= horizon_ms)
+    new = Book(book.physics, coverage, activity, _recent(spans, kept_ms), due_ms, visits, outages)
     return new, changed_spans(book.spans, spans)
+
+
+def _unforgotten(visits: tuple[Visit, ...], horizon_ms: int) -> tuple[Visit, ...]:
+    """The last session that was over at a moment, and all after it."""
+    over = sum(visit.end_ms < horizon_ms for visit in visits)
+    return visits[max(0, over - 1) :]
 
 
 def _spans(book: Book, final_ms: int, until_ms: int, policy: Policy) -> tuple[Span, ...]:
@@ -170,18 +238,26 @@ def _spans(book: Book, final_ms: int, until_ms: int, policy: Policy) -> tuple[Sp
     spans = book.spans[: max(1, bisect_left(book.spans, final_ms, key=_start))]
     moments = {*map(_start, activity), *book.coverage.ranges}
     for at_ms in sorted(moment for moment in moments if final_ms <= moment <= until_ms):
-        known = is_known(book.coverage, at_ms)
-        spans = _joined(spans, Span(at_ms, _in_force(activity, at_ms).category if known else Category.UNKNOWN))
+        spans = _joined(spans, Span(at_ms, _covered(_in_force(activity, at_ms).category, book, at_ms)))
     return spans
 
 
 def _expected(book: Book, end_ms: int, policy: Policy) -> tuple[Span, ...]:
     """The activity, and how it goes on after the newest message by the passing of time alone, before `end_ms`."""
-    power, newest_ms, activity = book.physics.power, book.physics.newest[0], book.activity
-    changes = () if power is None else power_changes(power, policy)
-    for at_ms in sorted(change for change in changes if newest_ms < change < end_ms):
-        activity = _joined(activity, Span(at_ms, _activity_at(book.physics, at_ms, policy)))
+    newest_ms, activity = book.physics.newest[0], book.activity
+    for at_ms in sorted(change for change in _changes(book, book.physics, policy) if newest_ms < change < end_ms):
+        activity = _joined(activity, Span(at_ms, _activity_at(book, book.physics, at_ms, policy)))
     return activity
+
+
+def _changes(book: Book, physics: Physics, policy: Policy) -> Iterable[int]:
+    """The moments at which the activity may change by the passing of time alone."""
+    if physics.power is not None:
+        yield from power_changes(physics.power, policy, book.visits)
+    for visit in book.visits:
+        yield from (visit.start_ms, visit.overrun_ms, visit.end_ms)
+    for outage in book.outages:
+        yield from (outage.from_ms, outage.until_ms)
 
 
 def _joined(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
@@ -198,7 +274,6 @@ def _recent(spans: tuple[Span, ...], horizon_ms: int) -> tuple[Span, ...]:
     return spans[max(0, bisect_left(spans, horizon_ms, key=_start) - 1) :]
 
 
-def _next_due(physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
+def _next_due(book: Book, physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
     """The first moment after `at_ms` at which the category may change by itself; `FOREVER_MS` if none."""
-    dues = moments if physics.power is None else moments + power_changes(physics.power, policy)
-    return min([due for due in dues if due > at_ms], default=FOREVER_MS)
+    return min([due for due in (*moments, *_changes(book, physics, policy)) if due > at_ms], default=FOREVER_MS)
