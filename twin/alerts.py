@@ -184,6 +184,8 @@ class Alert(_Value, frozen=True):
     owed: tuple[Step, ...] = ()
     """What was due and is made up for when nothing inhibits or silences the alert any more."""
     acknowledged: Acknowledgement | None = None
+    fired_ms: int = 0
+    """When it fired; 0: it has not."""
 
 
 class Notice(_Value, frozen=True):

@@ -39,19 +39,3 @@ class Mark(_Value, frozen=True):
     controller: str
     at_ms: int
     book: Book
-
-
-class Outcome(_Value, frozen=True):
-    """All consequences of one event."""
-
-    verdict: Verdict = Verdict.LIVE
-    at_ms: int = 0
-    """The event's time: the controller's where that can be believed, else the time of receipt."""
-    changed: tuple[str, ...] = ()
-    """Controllers whose twin has changed: to be checkpointed and shown."""
-    rewrites: tuple[Rewrite, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    refold: str | None = None
-    """Controller whose ledger must be computed anew from `at_ms` on, with the stored messages."""
-    base: Book | None = None
-    """From where to compute it anew, if the fleet remembers so far back; else the last mark before `at_ms`."""

@@ -133,6 +133,10 @@ class Directory:
         """The bookings of an instrument, by their start."""
         return self._by_instrument.get(instrument, ())
 
+    def booking(self, booking: str) -> Booking | None:
+        """A booking that stands."""
+        return self._bookings.get(booking)
+
     def holder(self, card: str) -> UserFact | None:
         """Whose card it is."""
         return self.users.get(self._cards.get(card, ""))

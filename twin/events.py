@@ -86,6 +86,8 @@ class Arrival(_Value, frozen=True):
     controller: str
     received_ms: int
     message: Message
+    number: int = 0
+    """Its place in the log: higher than that of everything the fleet was told before."""
 
 
 class Tick(_Value, frozen=True):

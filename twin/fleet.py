@@ -1,19 +1,31 @@
-"""All twins and their timers: `Fleet.handle(event) -> Outcome`.
+"""All stations and their timers: `Fleet.handle(event) -> Outcome`.
 
 The only owner of state. It knows no clock, waits for nothing and does no input or output.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
-from twin.decisions import Mark, Outcome, Rewrite, Verdict
-from twin.events import Arrival, Event, Tick
+from twin.alerts import AlertKind, Silence
+from twin.decisions import Mark, Rewrite, Verdict
+from twin.directory import BookingFact, Directory, Fact, InstrumentFact
+from twin.events import Arrival, Event, Reading, Tick
 from twin.instrument import apply, next_change, order_key
+from twin.permission import AccessDecision
 from twin.policy import Policy
-from twin.rules import ledger
-from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Span, Twin
+from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
+from twin.rules import access, billing, engine, ledger
+from twin.rules.accounts import Accounts
+from twin.rules.engine import Cause, Heard, Scene, evaluate, next_due
+from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
+from twin.rules.site import SiteWatch, gone_since
+from twin.rules.watch import Setting
+from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Physics, Span, Twin, Visit
+from twin.station import NEW_STATION, Station
+from twin.tariffs import NO_ALLOWANCE, NO_FUND
 
 TRAIL_EVERY_MS = 60_000
 TRAIL_LENGTH = 3
@@ -21,15 +33,16 @@ TRAIL_LENGTH = 3
 
 
 class _Seat:
-    """One twin in the fleet, the policy that it lives by, its last books, and when its timer is set."""
+    """One station in the fleet, what is set for it, its last books, and when its timer is set."""
 
-    __slots__ = ("policy", "timer_ms", "trail", "twin")
+    __slots__ = ("fact", "refolding", "station", "timer_ms", "trail")
 
-    def __init__(self, twin: Twin, policy: Policy) -> None:
-        self.twin = twin
-        self.policy = policy
+    def __init__(self, station: Station, fact: InstrumentFact) -> None:
+        self.station = station
+        self.fact = fact
         self.timer_ms = FOREVER_MS
         self.trail: tuple[Book, ...] = ()
+        self.refolding = False
 
     def leave_trail(self, book: Book) -> None:
         if not self.trail or book.physics.newest[0] - self.trail[-1].physics.newest[0] >= TRAIL_EVERY_MS:
@@ -40,11 +53,16 @@ class _Seat:
 
 
 class Fleet:
-    """The twins of all registered controllers."""
+    """The stations of all registered controllers, and what their rules know of people, money and bookings."""
 
     def __init__(self) -> None:
+        self.directory = Directory()
+        self.accounts = Accounts()
+        self.site = SiteWatch()
         self._seats: dict[str, _Seat] = {}
+        self._controllers: dict[str, str] = {}
         self._timers: list[tuple[int, str]] = []
+        self._silences: tuple[Silence, ...] = ()
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -56,94 +74,343 @@ class Fleet:
         return controller in self._seats
 
     def register(self, controller: str, policy: Policy, twin: Twin = NEW_TWIN) -> None:
-        """Take a controller in: new, or with the state of its checkpoint."""
-        seat = self._seats[controller] = _Seat(_shared(twin), policy)
-        self._set_timer(controller, seat, 0)
+        """Take in a controller whose instrument has its name: for what is about twins alone."""
+        self.seat(InstrumentFact(code=controller, controller=controller, policy=policy), Station(twin=twin))
+
+    def seat(self, fact: InstrumentFact, station: Station = NEW_STATION) -> None:
+        """Take a station in: new, or as its checkpoint has it."""
+        self.directory.learn(fact)
+        seat = self._seats[fact.controller] = _Seat(_shared(station), fact)
+        self._controllers[fact.code] = fact.controller
+        self._set_timer(fact.controller, seat, 0)
 
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""
-        del self._seats[controller]
+        del self._controllers[self._seats.pop(controller).fact.code]
 
     def twin(self, controller: str) -> Twin:
         """The present state of a controller's twin. Raises KeyError."""
-        return self._seats[controller].twin
+        return self._seats[controller].station.twin
+
+    def station(self, controller: str) -> Station:
+        """The present state of a controller's station. Raises KeyError."""
+        return self._seats[controller].station
 
     def policy(self, controller: str) -> Policy:
         """The policy in force for a controller's twin. Raises KeyError."""
-        return self._seats[controller].policy
+        return self._seats[controller].fact.policy
 
-    def handle(self, event: Event) -> Outcome:
-        """Apply one event: the twins it concerns change, and what follows is returned."""
-        return self._arrive(event) if isinstance(event, Arrival) else self._pass_time(event)
+    def silence(self, silences: Sequence[Silence]) -> None:
+        """The silences in force, as they are restored."""
+        self._silences = tuple(silences)
 
-    def refold(self, controller: str, base: Book, told: Iterable[tuple[int, Arrival]], now_ms: int) -> Outcome:
-        """Compute a ledger anew from a mark and the messages after it, and take the result as the twin's book."""
+    def access(self, wish: Unlock) -> AccessDecision | None:
+        """What the answer to a wish would be, without doing anything; None: nobody knows the person."""
+        holder = self.directory.users.get(wish.user)
+        controller = self._controllers.get(wish.instrument)
+        if holder is None or controller is None:
+            return None
+        seat = self._seats[controller]
+        return access.decide(engine.question(seat.station, self._scene(seat), wish, holder))
+
+    def handle(self, event: Event | Request) -> Outcome:
+        """Apply one event: the stations it concerns change, and what follows is returned.
+
+        What was due anywhere before the event happens first, each thing at its own time.
+        """
+        now_ms = moment(event)
+        if self.next_due_ms() >= now_ms:
+            return self._happen(event)
+        passed = self._pass_time(now_ms - 1)
+        outcome = self._happen(event)
+        return _together([passed, outcome], outcome.at_ms, outcome.verdict)
+
+    def _happen(self, event: Event | Request) -> Outcome:
+        if isinstance(event, Arrival):
+            return self._arrive(event)
+        return self._pass_time(event.now_ms) if isinstance(event, Tick) else self._requested(event)
+
+    def _requested(self, event: Request) -> Outcome:
+        match event:
+            case Unlock() | Lock():
+                return self._ask(event)
+            case Acknowledge() | Resolve():
+                return self._see_to(event)
+            case Silenced():
+                return self._fall_silent(event)
+            case Learnt():
+                return self._learn(event)
+            case BrokerSeen():
+                return self._site(self.site.hear_of_broker(up=event.up, at_ms=event.at_ms), event.at_ms)
+            case Corrected():
+                self.accounts.charge(event.project, event.net_cny, event.allowance_min, event.subsidy_cny)
+                return Outcome(at_ms=event.at_ms)
+
+    def refold(
+        self,
+        controller: str,
+        base: Book,
+        told: Iterable[tuple[int, Arrival]],
+        now_ms: int,
+        *,
+        visits: tuple[Visit, ...] | None = None,
+        bills: Sequence[Bill] = (),
+    ) -> tuple[Outcome, tuple[Billed, ...]]:
+        """Compute a ledger anew from a mark and the messages after it, and take the result as the station's book.
+
+        `visits`: the sessions as they stand, from before `base` on; those that the book knows where they are left out.
+        `bills`: sessions that are over, to be charged by the ledger as it is now.
+        """
         seat = self._seats[controller]
         seat.trail = tuple(book for book in seat.trail if book.physics.newest <= base.physics.newest)
-        book, rewrite, marks = ledger.refold(controller, base, told, now_ms, seat.policy)
-        self._put(controller, seat, msgspec.structs.replace(seat.twin, book=book), now_ms)
-        return Outcome(changed=(controller,), rewrites=(rewrite,), marks=marks)
+        seat.refolding = False
+        known = seat.station.twin.book
+        book, rewrite, marks = ledger.refold(
+            controller,
+            base,
+            told,
+            now_ms,
+            seat.fact.policy,
+            visits=known.visits if visits is None else visits,
+            outages=known.outages,
+        )
+        twin = msgspec.structs.replace(seat.station.twin, book=book)
+        self._put(controller, seat, msgspec.structs.replace(seat.station, twin=twin), now_ms)
+        spans = ledger.overlaid(base.spans, rewrite.spans)
+        billed = tuple(self._billed(bill, spans) for bill in bills)
+        return Outcome(at_ms=now_ms, changed=(controller,), rewrites=(rewrite,), marks=marks), billed
+
+    def _billed(self, bill: Bill, spans: tuple[Span, ...]) -> Billed:
+        """A session charged by the ledger; anew with what was left of allowance and fund the first time."""
+        terms, tariff = bill.terms, bill.terms.tariff
+        assert tariff is not None  # noqa: S101 - without a tariff there is no bill
+        if terms.allowance is None or terms.fund is None:
+            fact = self.directory.projects.get(bill.project or "")
+            allowance = self.accounts.allowance(fact) if fact else NO_ALLOWANCE
+            fund = self.accounts.fund(fact) if fact else NO_FUND
+            terms = msgspec.structs.replace(terms, allowance=allowance, fund=fund)
+        charge = billing.charge(
+            spans,
+            bill.start_ms,
+            bill.end_ms,
+            tariff,
+            terms.payer,
+            zone=self.directory.site.zone,
+            allowance=terms.allowance or NO_ALLOWANCE,
+            fund=terms.fund or NO_FUND,
+        )
+        return Billed(msgspec.structs.replace(bill, terms=terms), charge)
 
     def next_due_ms(self) -> int:
         """When the next timer may be due; never later than it is."""
-        return self._timers[0][0] if self._timers else FOREVER_MS
+        return min(self._timers[0][0] if self._timers else FOREVER_MS, self.site.due_ms)
 
     def _arrive(self, arrival: Arrival) -> Outcome:
         controller = arrival.controller
         seat = self._seats.get(controller)
         if seat is None:
             return Outcome(Verdict.UNKNOWN_CONTROLLER, arrival.received_ms)
-        before = seat.twin
-        verdict, at_ms, after = apply(before, arrival, seat.policy)
+        station = seat.station
+        before, policy = station.twin, seat.fact.policy
+        verdict, at_ms, after = apply(before, arrival, policy)
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
+        if arrival.received_ms < seat.timer_ms and _only_confirms(before, after, arrival):
+            return self._confirm(seat, arrival, verdict, at_ms, after)
+        return self._turn(seat, Heard(arrival, verdict, at_ms, after), arrival.received_ms, verdict, at_ms)
+
+    def _confirm(self, seat: _Seat, arrival: Arrival, verdict: Verdict, at_ms: int, after: Twin) -> Outcome:
+        """A message that tells no rule anything new, as almost every one does: only the ledger takes it in."""
+        controller, station = arrival.controller, seat.station
+        before = station.twin
         key = order_key(at_ms, arrival)
         if key < before.book.physics.newest:
-            self._put(controller, seat, after, arrival.received_ms)
-            return Outcome(verdict, at_ms, (controller,), refold=controller, base=seat.trail_before(key))
+            seat.station = _with_twin(station, after)
+            seat.refolding = True
+            base = seat.trail_before(key)
+            return Outcome(verdict, at_ms, (controller,), refolds=(Refold(controller, at_ms, base),))
         shared = before.book.physics is before.physics and after.physics is not before.physics
         physics = after.physics if shared else None
-        book, spans = ledger.advance(before.book, arrival, at_ms, seat.policy, physics=physics)
+        book, spans = ledger.advance(before.book, arrival, at_ms, seat.fact.policy, physics=physics)
         twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
-        self._put(controller, seat, twin, arrival.received_ms)
+        seat.station = _with_twin(station, twin)
+        if book.due_ms < seat.timer_ms:
+            self._ring(controller, seat, book.due_ms)
         seat.leave_trail(book)
         marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
-        return Outcome(verdict, at_ms, (controller,), _rewrites(controller, spans), marks)
+        rewrites = () if spans is None else (Rewrite(controller, spans),)
+        return Outcome(verdict, at_ms, (controller,), rewrites, marks)
 
-    def _pass_time(self, tick: Tick) -> Outcome:
-        changed: list[str] = []
-        rewrites: list[Rewrite] = []
-        while self._timers and self._timers[0][0] <= tick.now_ms:
+    def _turn(
+        self, seat: _Seat, cause: Cause, now_ms: int, verdict: Verdict = Verdict.LIVE, at_ms: int | None = None
+    ) -> Outcome:
+        """Let the rules have their say about one station."""
+        controller = seat.fact.controller
+        station, follows = evaluate(seat.station, cause, now_ms, self._scene(seat))
+        self._put(controller, seat, station, now_ms)
+        book = station.twin.book
+        if follows.refold_ms is None:
+            seat.leave_trail(book)
+        else:
+            seat.refolding = True
+        outcome = Outcome(
+            verdict,
+            now_ms if at_ms is None else at_ms,
+            (controller,),
+            () if follows.spans is None else (Rewrite(controller, follows.spans),),
+            tuple(follows.marks),
+            consequences=(follows,),
+        )
+        if follows.refold_ms is not None:
+            base = seat.trail_before((follows.refold_ms, "", -2))
+            outcome.refolds = (Refold(controller, follows.refold_ms, base),)
+        return self._with_site(outcome, controller, seat, now_ms)
+
+    def _pass_time(self, now_ms: int) -> Outcome:
+        outcomes: list[Outcome] = []
+        while self._timers and self._timers[0][0] <= now_ms:
             due_ms, controller = heapq.heappop(self._timers)
             seat = self._seats.get(controller)
             if seat is None or seat.timer_ms != due_ms:
                 continue
             seat.timer_ms = FOREVER_MS
-            book, spans = ledger.settle(seat.twin.book, tick.now_ms, seat.policy)
-            self._put(controller, seat, msgspec.structs.replace(seat.twin, book=book), tick.now_ms)
-            changed.append(controller)
-            rewrites += _rewrites(controller, spans)
-        return Outcome(at_ms=tick.now_ms, changed=tuple(changed), rewrites=tuple(rewrites))
+            if self.site.due_ms <= due_ms:
+                outcomes.append(self._site(self.site.pass_time(due_ms), due_ms))
+            outcomes.append(self._turn(seat, None, due_ms))
+        if self.site.due_ms <= now_ms:
+            outcomes.append(self._site(self.site.pass_time(now_ms), now_ms))
+        return _together(outcomes, now_ms)
 
-    def _put(self, controller: str, seat: _Seat, twin: Twin, now_ms: int) -> None:
-        seat.twin = _shared(twin)
+    def _ask(self, wish: Unlock | Lock) -> Outcome:
+        controller = self._controllers.get(wish.instrument)
+        if controller is None:
+            return Outcome(at_ms=wish.at_ms, consequences=(Consequences(answers=[Answer(wish.number)]),))
+        return self._turn(self._seats[controller], wish, wish.at_ms)
+
+    def _see_to(self, wish: Acknowledge | Resolve) -> Outcome:
+        if wish.instrument is None:
+            return self._site(self.site.see_to(wish), wish.at_ms)
+        controller = self._controllers.get(wish.instrument)
+        return (
+            Outcome(at_ms=wish.at_ms) if controller is None else self._turn(self._seats[controller], wish, wish.at_ms)
+        )
+
+    def _fall_silent(self, event: Silenced) -> Outcome:
+        """Before a silence is in force, everything that was due without it; those that are over are forgotten."""
+        passed = self._pass_time(event.at_ms)
+        self._silences = (*(each for each in self._silences if each.until_ms > event.at_ms), event.silence)
+        return _together([passed, *(self._turn(seat, None, event.at_ms) for seat in self._seats.values())], event.at_ms)
+
+    def _learn(self, event: Learnt) -> Outcome:
+        """Before a fact changes, everything that was due by the old one."""
+        concerned = self._concerned(event.fact)
+        before = [self._turn(seat, None, event.at_ms - 1) for seat in concerned]
+        self.directory.learn(event.fact)
+        self.site.policy = self.directory.site.policy
+        if isinstance(event.fact, InstrumentFact) and event.fact.controller in self._seats:
+            self._seats[event.fact.controller].fact = event.fact
+        elif isinstance(event.fact, InstrumentFact):
+            self.seat(event.fact)
+        after = [self._turn(seat, None, event.at_ms) for seat in concerned]
+        return _together([*before, *after], event.at_ms)
+
+    def _concerned(self, fact: Fact) -> list[_Seat]:
+        """The stations whose course a fact may change by itself; others ask for it when they need it."""
+        codes: set[str] = set()
+        if isinstance(fact, InstrumentFact):
+            codes = {fact.code}
+        elif isinstance(fact, BookingFact):
+            known = self.directory.booking(fact.id)
+            codes = {each.instrument for each in (known, fact.booking) if each is not None}
+        return [self._seats[self._controllers[code]] for code in sorted(codes) if code in self._controllers]
+
+    def _with_site(self, outcome: Outcome, controller: str, seat: _Seat, now_ms: int) -> Outcome:
+        """The site hears of controllers that go and come back."""
+        gone_ms = gone_since(seat.station.twin, now_ms, seat.fact.policy)
+        if gone_ms == self.site.gone.get(controller):
+            return outcome
+        follows = self.site.hear_of(controller, gone_ms, len(self._seats), now_ms)
+        outcome.consequences += (follows,)
+        return outcome
+
+    def _site(self, follows: Consequences, now_ms: int) -> Outcome:
+        return Outcome(at_ms=now_ms, consequences=(follows,))
+
+    def _scene(self, seat: _Seat) -> Scene:
+        fact = seat.fact
+        inhibiting = frozenset({AlertKind.SITE_OFFLINE}) if self.site.is_offline else frozenset[AlertKind]()
+        setting = Setting(fact.code, fact.platform, self._silences, inhibiting)
+        return Scene(fact, self.directory, self.accounts, setting, self.directory.site.zone, seat.refolding)
+
+    def _put(self, controller: str, seat: _Seat, station: Station, now_ms: int) -> None:
+        seat.station = _shared(station)
         self._set_timer(controller, seat, now_ms)
 
     def _set_timer(self, controller: str, seat: _Seat, now_ms: int) -> None:
-        """Let the timer ring when the twin may change. One that rings too early is set again; too late, never."""
-        due_ms = next_change(seat.twin, now_ms, seat.policy)
+        """Let the timer ring when something may happen. One that rings too early is set again; too late, never."""
+        due_ms = next_change(seat.station.twin, now_ms, seat.fact.policy)
+        if seat.station.alerts_due_ms:
+            due_ms = min(due_ms, next_due(seat.station, self._scene(seat)))
         if due_ms < seat.timer_ms:
-            seat.timer_ms = due_ms
-            heapq.heappush(self._timers, (due_ms, controller))
+            self._ring(controller, seat, due_ms)
+
+    def _ring(self, controller: str, seat: _Seat, due_ms: int) -> None:
+        seat.timer_ms = due_ms
+        heapq.heappush(self._timers, (due_ms, controller))
 
 
-def _shared(twin: Twin) -> Twin:
+def moment(event: Event | Request) -> int:
+    """When the service was told of an event."""
+    match event:
+        case Arrival():
+            return event.received_ms
+        case Tick():
+            return event.now_ms
+        case _:
+            return event.at_ms
+
+
+def _only_confirms(before: Twin, after: Twin, arrival: Arrival) -> bool:
+    """Does a message tell nothing new of the link, nor of what the rules look at but the watts?"""
+    was, link = before.link, after.link
+    if was is None or link is None or was.dead_since_ms is not None or was.online_since_ms != link.online_since_ms:
+        return False
+    if not isinstance(arrival.message, Reading) or before.skew_ms != after.skew_ms:
+        return False
+    return before.physics is after.physics or _looks_alike(before.physics, after.physics)
+
+
+def _looks_alike(before: Physics, after: Physics) -> bool:
+    if before.power is None or after.power is None or before.power.raw is not after.power.raw:
+        return False
+    if before.relay is not after.relay or before.door_open is not after.door_open:
+        return False
+    if before.occupancy is None or after.occupancy is None:
+        return before.occupancy is after.occupancy
+    return before.occupancy.occupied is after.occupancy.occupied
+
+
+def _with_twin(station: Station, twin: Twin) -> Station:
+    return msgspec.structs.replace(station, twin=twin)
+
+
+def _shared(station: Station) -> Station:
     """Let live state and book be one value while they agree, so that a message is worked out once for both."""
-    live, book = twin.physics, twin.book
+    live, book = station.twin.physics, station.twin.book
     if book.physics is live or book.physics != live:
-        return twin
-    return msgspec.structs.replace(twin, book=msgspec.structs.replace(book, physics=live))
+        return station
+    twin = msgspec.structs.replace(station.twin, book=msgspec.structs.replace(book, physics=live))
+    return _with_twin(station, twin)
 
 
-def _rewrites(controller: str, spans: tuple[Span, ...] | None) -> tuple[Rewrite, ...]:
-    return () if spans is None else (Rewrite(controller, spans),)
+def _together(outcomes: Sequence[Outcome], at_ms: int, verdict: Verdict = Verdict.LIVE) -> Outcome:
+    """All that follows from several things, in order."""
+    return Outcome(
+        verdict,
+        at_ms,
+        tuple(dict.fromkeys(chain.from_iterable(each.changed for each in outcomes))),
+        tuple(chain.from_iterable(each.rewrites for each in outcomes)),
+        tuple(chain.from_iterable(each.marks for each in outcomes)),
+        tuple(chain.from_iterable(each.refolds for each in outcomes)),
+        tuple(chain.from_iterable(each.consequences for each in outcomes)),
+    )

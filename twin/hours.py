@@ -73,6 +73,19 @@ def opens_ms(opening: OpeningHours, category: UserCategory, at_ms: int) -> int |
     return next((from_ms for from_ms, until_ms in stretches if at_ms < from_ms < until_ms), None)
 
 
+def opening_times(opening: OpeningHours, at_ms: int) -> tuple[int, ...]:
+    """When anybody but staff is let in, from yesterday until tomorrow, as sorted pairs of from and until."""
+    guests = [each for each in UserCategory if each is not UserCategory.STAFF]
+    stretches = sorted(each for guest in guests for each in _stretches(opening, guest, at_ms, days=3))
+    times: list[int] = []
+    for from_ms, until_ms in stretches:
+        if times and from_ms <= times[-1]:
+            times[-1] = max(times[-1], until_ms)
+        else:
+            times += (from_ms, until_ms)
+    return tuple(times)
+
+
 def local_day(zone: ZoneInfo, at_ms: int) -> tuple[int, int]:
     """When the local day of a moment begins and ends, in ms."""
     day = _date(zone, at_ms)

@@ -8,20 +8,23 @@ meanwhile, and nobody is shown a state that is not recorded.
 import asyncio
 import secrets
 import time
-from collections import Counter
+import zlib
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import structlog
 
-from twin.decisions import Outcome, Verdict
+from twin.decisions import Verdict
 from twin.events import Arrival, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
-from twin.state import Book, Twin
-from twin.store import Batch, Ids, Store
+from twin.requests import Corrected, Request
+from twin.rules.outcome import Answer, Billed, ChargeRecord, Command, Consequences, Outcome
+from twin.station import Station
+from twin.store import Batch, Names, Past, Store
 from twin.store.commit import UNAVAILABLE, AnotherWriterError
 from twin.store.rows import to_time
 from twin.stream.backoff import Backoff
@@ -39,8 +42,20 @@ MAX_GATHER_S = 0.5
 MAX_ROWS = 20_000
 """However much waits, a batch is closed then. A large one writes each twin's checkpoint once for many messages."""
 
+SNAPSHOT_EVERY_MS = 24 * 3_600_000
+"""How much of the log a replay must read before the time that it is about, at most."""
+
 Clock: TypeAlias = Callable[[], int]
 """Milliseconds since the epoch."""
+Wish: TypeAlias = Callable[[int, int], Request]
+"""Makes a request of its number and its moment."""
+
+
+class _Waiting(NamedTuple):
+    """A request that has not been told to the fleet yet, and who waits for its answer."""
+
+    wish: Wish
+    answer: asyncio.Future[Answer | None]
 
 
 def system_clock() -> int:
@@ -55,6 +70,7 @@ class _Work:
         self.batch = Batch(secrets.token_hex(8))
         self.deliveries: list[Delivery] = []
         self.verdicts: Counter[Verdict] = Counter()
+        self.answers: list[tuple[asyncio.Future[Answer | None], Answer | None]] = []
         self._enough_s = time.monotonic() + MAX_GATHER_S
 
     def __bool__(self) -> bool:
@@ -74,9 +90,11 @@ class Recorder:
         inbox: Inbox,
         *,
         topics: Topics,
-        ids: Callable[[str], Ids],
+        names: Names,
+        number: int,
         acknowledge: Callable[[Sequence[Delivery]], None],
-        publish: Callable[[Mapping[str, Twin]], None],
+        publish: Callable[[Mapping[str, Station], Sequence[Consequences]], None],
+        command: Callable[[Sequence[Command]], None],
         metrics: Metrics,
         clock: Clock = system_clock,
     ) -> None:
@@ -84,13 +102,25 @@ class Recorder:
         self._store = store
         self._inbox = inbox
         self._topics = topics
-        self._ids = ids
+        self._names = names
+        self._number = number
+        self._at_ms = 0
+        self._requests: deque[_Waiting] = deque()
+        self._command = command
+        self._snapshot_days: dict[str, int] = {}
         self._acknowledge = acknowledge
         self._publish = publish
         self._metrics = metrics
         self._clock = clock
         self.failing_since_ms: int | None = None
         self.failure = ""
+
+    def ask(self, wish: Wish) -> asyncio.Future[Answer | None]:
+        """Tell the fleet of a request; what it answers is known once it is recorded."""
+        answer = asyncio.get_running_loop().create_future()
+        self._requests.append(_Waiting(wish, answer))
+        self._inbox.nudge()
+        return answer
 
     async def run(self) -> None:
         """Work for ever: while one batch is being stored, the next one gathers."""
@@ -107,15 +137,45 @@ class Recorder:
     async def _gather(self, storing: asyncio.Task[None]) -> _Work:
         """Take up messages and the passing of time until nothing waits and the store is free, or it is enough."""
         work = _Work()
-        while not (work.is_enough() or (work and storing.done() and not self._inbox)):
-            deliveries = await self._inbox.take(self._until_due_s())
+        while not (work.is_enough() or (work and storing.done() and not self._inbox and not self._requests)):
+            deliveries = await self._inbox.take(0.0 if self._requests else self._until_due_s())
             for delivery in deliveries:
                 self._take_up(delivery, work)
             work.deliveries += deliveries
-            work.batch.add(self._fleet.handle(Tick(self._clock())))
+            while self._requests:
+                self._answer(self._requests.popleft(), work)
+            work.batch.add(self._fleet.handle(Tick(self._now_ms())))
             await asyncio.sleep(0)  # boards and health checks get their turn
-        work.batch.twins = {controller: self._fleet.twin(controller) for controller in work.batch.changed}
+        self._close(work.batch)
         return work
+
+    def _close(self, batch: Batch) -> None:
+        """What the batch leaves behind, before the fleet goes on."""
+        batch.number, batch.at_ms = self._number, self._at_ms
+        batch.stations = {controller: self._fleet.station(controller) for controller in batch.changed}
+        for controller in batch.changed:
+            day = (self._at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
+            if self._snapshot_days.get(controller) != day:
+                self._snapshot_days[controller] = day
+                batch.snapshots.append(controller)
+
+    def _now_ms(self) -> int:
+        """The time that the fleet is told: it never runs backwards."""
+        self._at_ms = max(self._at_ms, self._clock())
+        return self._at_ms
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _answer(self, waiting: _Waiting, work: _Work) -> None:
+        request = waiting.wish(self._next_number(), self._now_ms())
+        outcome = self._fleet.handle(request)
+        work.batch.requests.append(request)
+        work.batch.add(outcome)
+        answers = (each for follows in outcome.consequences for each in follows.answers)
+        own = next((each for each in answers if each.number == request.number), None)
+        work.answers.append((waiting.answer, own))
 
     def _until_due_s(self) -> float:
         return min(MAX_IDLE_S, max(0.0, (self._fleet.next_due_ms() - self._clock()) / 1000))
@@ -125,7 +185,11 @@ class Recorder:
             await self._commit(work.batch)
         self._acknowledge(work.deliveries)
         self._metrics.count(work.verdicts)
-        self._publish(work.batch.twins)
+        self._command([command for follows in work.batch.follows for command in follows.commands])
+        self._publish(work.batch.stations, work.batch.follows)
+        for waiting, answer in work.answers:
+            if not waiting.done():  # whoever asked may have gone
+                waiting.set_result(answer)
 
     def _take_up(self, delivery: Delivery, work: _Work) -> None:
         source = self._topics.source(delivery.topic)
@@ -141,7 +205,8 @@ class Recorder:
         for each in malformed:
             self._quarantine(work, delivery, each)
         for message in messages:
-            arrival = Arrival(controller, delivery.received_ms, message)
+            self._at_ms = max(self._at_ms, delivery.received_ms)
+            arrival = Arrival(controller, delivery.received_ms, message, self._next_number())
             self._file(arrival, self._fleet.handle(arrival), delivery, work)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
@@ -151,8 +216,8 @@ class Recorder:
             message = msgspec.json.encode(arrival.message)  # alone: its neighbours in an array may be well
             self._quarantine(work, delivery, Malformed(Reason.UNBELIEVABLE_TIME, detail, message))
         elif outcome.verdict is not Verdict.DUPLICATE:
-            work.batch.record(arrival, outcome.at_ms, self._ids(arrival.controller).controller_id)
-            work.batch.add(outcome)
+            work.batch.record(arrival, outcome.at_ms, self._names.controller(arrival.controller).controller_id)
+        work.batch.add(outcome)
 
     def _quarantine(self, work: _Work, delivery: Delivery, malformed: Malformed) -> None:
         self._metrics.quarantined.labels(malformed.reason.value).inc()
@@ -172,19 +237,38 @@ class Recorder:
         while True:
             started = time.perf_counter()
             try:
-                await self._store.commit(batch, self._ids, partial(self._refold, batch))
+                lines = await self._store.commit(batch, self._names, partial(self._refold, batch))
             except (*UNAVAILABLE, AnotherWriterError) as error:
                 self._note_failure(error, len(batch.readings))
                 await backoff.wait()
             else:
                 self._note_success(time.perf_counter() - started)
                 self._metrics.refolds.inc(len(batch.refolds))
+                for line in lines:
+                    self._correct(line)
                 return
 
-    def _refold(self, batch: Batch, controller: str, base: Book, told: Sequence[tuple[int, Arrival]]) -> Outcome:
-        outcome = self._fleet.refold(controller, base, told, self._clock())
-        batch.twins[controller] = self._fleet.twin(controller)
-        return outcome
+    def _correct(self, record: ChargeRecord) -> None:
+        """Lines that only the ledger led to are told to the fleet, as an event of their own."""
+        project, line = record.project, record.line
+        if project is not None:
+            self.ask(
+                lambda number, at_ms: Corrected(
+                    number=number,
+                    at_ms=at_ms,
+                    project=project,
+                    net_cny=line.net_cny,
+                    allowance_min=line.allowance_min,
+                    subsidy_cny=line.subsidy_cny,
+                )
+            )
+
+    def _refold(self, batch: Batch, controller: str, past: Past) -> tuple[Outcome, Sequence[Billed]]:
+        outcome, billed = self._fleet.refold(
+            controller, past.base, past.told, self._at_ms, visits=past.visits, bills=past.bills
+        )
+        batch.stations[controller] = self._fleet.station(controller)
+        return outcome, billed
 
     def _note_failure(self, error: Exception, readings: int) -> None:
         self._metrics.commit_failures.inc()

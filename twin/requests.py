@@ -4,6 +4,7 @@
 number of the event that asked for it.
 """
 
+from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
@@ -79,9 +80,9 @@ class Corrected(_Request, frozen=True):
     """Late data has changed what a project was charged by so much."""
 
     project: str
-    net_cny: str
+    net_cny: Decimal
     allowance_min: int
-    subsidy_cny: str
+    subsidy_cny: Decimal
 
 
 Request: TypeAlias = Unlock | Lock | Acknowledge | Resolve | Silenced | Learnt | BrokerSeen | Corrected

@@ -109,6 +109,12 @@ class Use(_Value, frozen=True):
     requested_ms: int
     booking: Booking | None = None
     """None: walked in."""
+    project: str | None = None
+    """Which pays; None: nobody does."""
+    override_reason: str | None = None
+    """Why staff went ahead in spite of a check."""
+    maintenance: bool = False
+    """To repair or calibrate it."""
 
 
 class Free(_Value, frozen=True):
@@ -154,6 +160,8 @@ class Order(_Value, frozen=True):
     state: OrderState
     expires_ms: int
     """Sent: until when it must be confirmed."""
+    sent_ms: int = 0
+    """When it was given, or last sent."""
 
 
 class Signals(_Value, frozen=True):
@@ -189,6 +197,11 @@ class Control(_Value, frozen=True):
     settled_ms: int = 0
 
 
+def command_id(sent_ms: int, *, on: bool) -> str:
+    """The name of a command to the relay; no controller is sent two alike."""
+    return f"{sent_ms}-{'on' if on else 'off'}"
+
+
 class SessionRecorded(_Value, frozen=True):
     """A granted request: the session is on record, before anything is switched."""
 
@@ -202,6 +215,11 @@ class RelayCommanded(_Value, frozen=True):
     at_ms: int
     on: bool
     expires_ms: int
+
+    @property
+    def id(self) -> str:
+        """What the controller will call it in its answer."""
+        return command_id(self.at_ms, on=self.on)
 
 
 class SessionOpened(_Value, frozen=True):

@@ -158,7 +158,7 @@ def _played(
 
 
 def _fired(alert: Alert, at_ms: int) -> Alert:
-    return Alert(alert.kind, AlertState.FIRING, at_ms, FOREVER_MS, tell_ms=at_ms)
+    return Alert(alert.kind, AlertState.FIRING, at_ms, FOREVER_MS, tell_ms=at_ms, fired_ms=at_ms)
 
 
 def _over(alert: Alert, hindrance: Withheld | None) -> tuple[Alert, Notice]:

@@ -27,6 +27,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """When somebody was lately granted access."""
     denials_ms: tuple[int, ...] = ()
     """When cards were lately refused."""
+    in_session: bool = False
+    """Is a session open or opening?"""
 
 
 NOTHING_ELSE = Surroundings()
@@ -39,7 +41,7 @@ def conditions(
     told = {
         AlertKind.POWER_WITHOUT_SESSION: power_without_session(twin, at_ms, policy),
         AlertKind.POWER_WITH_RELAY_OFF: power_with_relay_off(twin),
-        AlertKind.PRESENCE_WITHOUT_SESSION: presence_without_session(twin, at_ms, policy, around.opening_ms),
+        AlertKind.PRESENCE_WITHOUT_SESSION: presence_without_session(twin, at_ms, policy, around),
         AlertKind.REPEATED_DENIALS: repeated_denials(around.denials_ms, at_ms, policy),
         AlertKind.FORCED_DOOR: forced_door(twin, at_ms, policy, around.grants_ms),
         AlertKind.CONTROLLER_OFFLINE: controller_offline(twin, at_ms, policy),
@@ -90,9 +92,11 @@ def _relay_safe_ms(twin: Twin) -> int:
     return min(off_ms, relay.since_ms if relay is not None and relay.on else FOREVER_MS)
 
 
-def presence_without_session(twin: Twin, at_ms: int, policy: Policy, opening_ms: Sequence[int]) -> Condition:
+def presence_without_session(twin: Twin, at_ms: int, policy: Policy, around: Surroundings) -> Condition:
     """Somebody is at the instrument outside the opening hours, and there is no session."""
-    occupancy = twin.physics.occupancy
+    if around.in_session:
+        return _said(holds=False, since_ms=at_ms)
+    occupancy, opening_ms = twin.physics.occupancy, around.opening_ms
     passed = bisect_right(opening_ms, at_ms)
     turned_ms = opening_ms[passed - 1] if passed else 0
     turns_ms = opening_ms[passed] if passed < len(opening_ms) else FOREVER_MS

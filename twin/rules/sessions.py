@@ -74,6 +74,7 @@ from twin.sessions import (
     Use,
     UserWarned,
     VoidReason,
+    command_id,
 )
 from twin.state import FOREVER_MS
 
@@ -123,11 +124,15 @@ def observe(
     return _then(before, _then(sent, _confirmed(sent.control, at_ms if event_ms is None else event_ms)))
 
 
-def command_refused(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
-    """The controller answers that it will not do the last command."""
+def command_refused(
+    control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy, command: str | None = None
+) -> Step:
+    """The controller answers that it will not do a command; None: the last one. Others are past already."""
     before = _before(control, at_ms, bookings, policy)
     order = before.control.order
     if order is None or order.state is not OrderState.SENT:
+        return before
+    if command not in {None, command_id(order.sent_ms, on=order.on)}:
         return before
     return _then(before, _failed(before.control, order, at_ms, Failure.REFUSED, policy))
 
@@ -236,8 +241,8 @@ def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool) -> Ste
     """The relay ordered on or off: at once, or when the controller can be heard again."""
     expires_ms = at_ms + policy.command_timeout_ms
     if not control.signals.is_online(at_ms):
-        return Step(replace(control, order=Order(on, OrderState.WAITING, expires_ms)))
-    order = Order(on, OrderState.SENT, expires_ms)
+        return Step(replace(control, order=Order(on, OrderState.WAITING, expires_ms, at_ms)))
+    order = Order(on, OrderState.SENT, expires_ms, at_ms)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
 
 
@@ -247,7 +252,7 @@ def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
     if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
         return Step(control)
     expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
-    sent = replace(control, order=Order(order.on, OrderState.SENT, expires_ms))
+    sent = replace(control, order=Order(order.on, OrderState.SENT, expires_ms, at_ms))
     return Step(sent, (RelayCommanded(at_ms, order.on, expires_ms),))
 
 

@@ -26,7 +26,8 @@ from twin.alerts import (
     Withheld,
 )
 from twin.policy import Policy
-from twin.rules.alerts import advance, happen, next_due
+from twin.requests import Acknowledge, Resolve
+from twin.rules.alerts import acknowledge, advance, happen, next_due
 from twin.state import FOREVER_MS
 
 Course: TypeAlias = Callable[[int], Mapping[AlertKind, Condition]]
@@ -81,7 +82,7 @@ class _Round:
             self.active[kind] = alert
 
     def watched(self, asked_ms: int, due_ms: int) -> Watched:
-        return Watched(Watch(asked_ms, _sorted(self.active.values())), tuple(self.ended), tuple(self.notices), due_ms)
+        return Watched(Watch(asked_ms, in_order(self.active.values())), tuple(self.ended), tuple(self.notices), due_ms)
 
 
 def follow(watch: Watch, course: Course, now_ms: int, policy: Policy, setting: Setting = ANYWHERE) -> Watched:
@@ -107,7 +108,7 @@ def record(
     hindrance = hindered(kind, watch.active, watch.asked_ms, setting)
     active = {alert.kind: alert for alert in watch.active}
     active[kind], notices = happen(active.get(kind), kind, watch.asked_ms, policy, hindrance=hindrance)
-    return Watch(watch.asked_ms, _sorted(active.values())), notices
+    return Watch(watch.asked_ms, in_order(active.values())), notices
 
 
 def hindered(kind: AlertKind, active: Iterable[Alert], at_ms: int, setting: Setting = ANYWHERE) -> Withheld | None:
@@ -126,5 +127,19 @@ def _next_due(active: Iterable[Alert], conditions: Iterable[Condition], silences
     return min([due_ms for due_ms in dues if due_ms > at_ms], default=FOREVER_MS)
 
 
-def _sorted(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+def in_order(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Alerts as a watch keeps them."""
     return tuple(sorted(alerts, key=lambda alert: alert.kind))
+
+
+def seen_to(firing: Alert, wish: Acknowledge | Resolve) -> Alert:
+    """A firing alert once somebody has taken it upon themselves, or said that it is over."""
+    if isinstance(wish, Acknowledge):
+        return acknowledge(firing, wish.user, wish.at_ms)
+    return msgspec.structs.replace(firing, state=AlertState.RESOLVED, since_ms=wish.at_ms)
+
+
+def told_of(notice: Notice, alerts: Iterable[Alert]) -> Alert:
+    """The alert that a notice is about: the last of its kind that had fired by then."""
+    fired = (each for each in alerts if each.kind is notice.kind and each.fired_ms <= notice.at_ms)
+    return max(fired, key=lambda each: each.fired_ms)

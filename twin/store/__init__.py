@@ -1,5 +1,6 @@
 """TimescaleDB: the log, the books, checkpoints, and the questions asked of them."""
 
-from twin.store.commit import Batch, Ids, Store
+from twin.store.commit import Batch, Past, Store
+from twin.store.names import Ids, Names
 
-__all__ = ["Batch", "Ids", "Store"]
+__all__ = ["Batch", "Ids", "Names", "Past", "Store"]

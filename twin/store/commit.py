@@ -6,24 +6,37 @@ process the only writer; should another have had the lock while this connection 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
-import msgspec
 import structlog
 
-from twin.decisions import Mark, Outcome, Rewrite
-from twin.events import Arrival, Reading
+from twin.decisions import Mark, Rewrite
+from twin.events import Ack, Arrival, Reading
 from twin.instrument import order_key
+from twin.requests import Request
 from twin.rules.ledger import overlaid
-from twin.state import NEW_BOOK, Book, Span, Twin
-from twin.store import rows
+from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome
+from twin.state import NEW_BOOK, Book, Span, Visit
+from twin.station import Station
+from twin.store import records, rows
+from twin.store.names import Ids, Names
 from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, VERSION, packed, to_time
 
 log = structlog.get_logger(__name__)
 
-Refold: TypeAlias = Callable[[str, Book, Sequence[tuple[int, Arrival]]], Outcome]
-"""Computes a controller's ledger anew from a book and the messages after it: `Fleet.refold` at a given time."""
+
+class Past(NamedTuple):
+    """What a ledger is computed anew from: a book, the messages after it, all sessions, and those to be charged."""
+
+    base: Book
+    told: Sequence[tuple[int, Arrival]]
+    visits: tuple[Visit, ...]
+    bills: tuple[Bill, ...]
+
+
+Refold: TypeAlias = Callable[[str, Past], tuple[Outcome, Sequence[Billed]]]
+"""Computes a controller's ledger anew: `Fleet.refold` at a given time."""
 
 _BROKEN: Final = (
     asyncpg.PostgresConnectionError,
@@ -49,13 +62,6 @@ class OvertakenError(Exception):
     """Another service has written to this database in the meantime: what this one believes is out of date."""
 
 
-class Ids(msgspec.Struct, frozen=True):
-    """What a controller and its instrument are called in the database."""
-
-    controller_id: int
-    instrument_id: int
-
-
 class Batch:
     """What one transaction will hold. Rewrites of one ledger are laid over each other as they come."""
 
@@ -67,12 +73,20 @@ class Batch:
         self.spans: dict[str, tuple[Span, ...]] = {}
         self.marks: list[Mark] = []
         self.changed: dict[str, None] = {}
-        self.twins: dict[str, Twin] = {}
+        self.stations: dict[str, Station] = {}
         """Those changed, as they were when the batch was closed: the fleet may be ahead by the time it is stored."""
+        self.snapshots: list[str] = []
+        """Controllers whose station is kept for replays as well."""
+        self.number = 0
+        """Of the last event in it."""
+        self.at_ms = 0
+        self.requests: list[Request] = []
+        self.follows: list[Consequences] = []
+        self.acks: list[tuple[int, Ack]] = []
         self.refolds: dict[str, tuple[int, Book | None]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.readings or self.events or self.quarantine or self.changed)
+        return bool(self.readings or self.events or self.quarantine or self.changed or self.requests or self.follows)
 
     @property
     def rows(self) -> int:
@@ -83,9 +97,11 @@ class Batch:
         """Add a message to the log."""
         message = arrival.message
         if isinstance(message, Reading):
-            self.readings.append(rows.reading_row(message, controller_id, at_ms, arrival.received_ms))
-        else:
-            self.events.append(rows.event_row(message, controller_id, at_ms, arrival.received_ms))
+            self.readings.append(rows.reading_row(message, arrival, controller_id, at_ms))
+            return
+        self.events.append(rows.event_row(arrival, controller_id, at_ms))
+        if isinstance(message, Ack):
+            self.acks.append((controller_id, message))
 
     def add(self, outcome: Outcome) -> None:
         """Add the consequences of an event."""
@@ -94,8 +110,9 @@ class Batch:
         for rewrite in outcome.rewrites:
             self._rewrite(rewrite)
         self.marks += outcome.marks
-        if outcome.refold is not None:
-            self._refold(outcome.refold, outcome.at_ms, outcome.base)
+        self.follows += outcome.consequences
+        for refold in outcome.refolds:
+            self._refold(refold.controller, refold.at_ms, refold.base)
 
     def _refold(self, controller: str, at_ms: int, base: Book | None) -> None:
         """From the earliest late message on; from a mark in the store if the fleet has no book before it."""
@@ -144,8 +161,8 @@ class Store:
         if self._connection is not None:
             await self._connection.close()
 
-    async def commit(self, batch: Batch, ids: Callable[[str], Ids], refold: Refold) -> None:
-        """Store a batch, once, however often it is tried.
+    async def commit(self, batch: Batch, names: Names, refold: Refold) -> list[ChargeRecord]:
+        """Store a batch, once, however often it is tried; gives the lines that only the ledger computed anew led to.
 
         Raises:
             AnotherWriterError, and those of UNAVAILABLE: not now.
@@ -155,13 +172,15 @@ class Store:
         connection = await self._connected()
         try:
             async with connection.transaction():
-                if not await self._is_stored(connection, batch):
-                    await _write(connection, batch, ids, refold)
+                lines = (
+                    [] if await self._is_stored(connection, batch) else await _write(connection, batch, names, refold)
+                )
         except _BROKEN:
             connection.terminate()
             self._connection = None
             raise
         self._last = batch.name
+        return lines
 
     async def _is_stored(self, connection: asyncpg.Connection, batch: Batch) -> bool:
         stored = await connection.fetchval(_LAST_BATCH)
@@ -170,14 +189,24 @@ class Store:
         return bool(stored == batch.name)
 
 
-async def _write(connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids], refold: Refold) -> None:
+async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, refold: Refold) -> list[ChargeRecord]:
     await _copy(connection, batch)
-    for controller in batch.refolds:
-        await _refold(connection, batch, controller, ids(controller), refold)
-    await _write_books(connection, batch, ids)
+    await records.write_requests(connection, batch.requests)
+    await records.write_consequences(connection, batch.follows, names)
+    await records.write_acks(connection, batch.acks)
+    lines = [
+        line
+        for controller in batch.refolds
+        for line in await _refold(connection, batch, controller, names.controller(controller), refold)
+    ]
+    await _write_books(connection, batch, names.controller)
     await connection.execute(
-        "INSERT INTO writer VALUES ('service', $1) ON CONFLICT (name) DO UPDATE SET batch = $1", batch.name
+        "INSERT INTO writer (name, batch, number) VALUES ('service', $1, $2) "
+        "ON CONFLICT (name) DO UPDATE SET batch = $1, number = $2",
+        batch.name,
+        batch.number,
     )
+    return lines
 
 
 async def _copy(connection: asyncpg.Connection, batch: Batch) -> None:
@@ -191,18 +220,27 @@ async def _copy(connection: asyncpg.Connection, batch: Batch) -> None:
         )
 
 
-async def _refold(connection: asyncpg.Connection, batch: Batch, controller: str, ids: Ids, refold: Refold) -> None:
-    """Let the ledger be computed anew with what has just been copied; marks that it overtakes are dropped."""
+async def _refold(
+    connection: asyncpg.Connection, batch: Batch, controller: str, ids: Ids, refold: Refold
+) -> list[ChargeRecord]:
+    """Let the ledger be computed anew with what has just been written; marks that it overtakes are dropped."""
     at_ms, base = batch.refolds[controller]
     if base is None:
         base = await _mark_before(connection, ids.controller_id, at_ms)
-    told = await _told_after(connection, ids.controller_id, controller, base)
-    outcome = refold(controller, base, told)
+    since_ms = base.physics.newest[0]
+    past = Past(
+        base,
+        await _told_after(connection, ids.controller_id, controller, base),
+        await records.visits_of(connection, ids.instrument_id, since_ms),
+        await records.bills_of(connection, ids.instrument_id, at_ms),
+    )
+    outcome, billed = refold(controller, past)
     await connection.execute(
-        "DELETE FROM mark WHERE controller_id = $1 AND at > $2", ids.controller_id, to_time(base.physics.newest[0])
+        "DELETE FROM mark WHERE controller_id = $1 AND at > $2", ids.controller_id, to_time(since_ms)
     )
     batch.spans[controller] = outcome.rewrites[0].spans
     batch.marks = [mark for mark in batch.marks if mark.controller != controller] + list(outcome.marks)
+    return await records.write_bills(connection, billed, batch.at_ms)
 
 
 async def _mark_before(connection: asyncpg.Connection, controller_id: int, at_ms: int) -> Book:
@@ -231,13 +269,19 @@ async def _told_after(
 
 
 async def _write_books(connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids]) -> None:
-    if batch.twins:
+    if batch.stations:
         await connection.execute(
             "INSERT INTO checkpoint SELECT id, $1, state FROM unnest($2::int[], $3::bytea[]) AS t (id, state) "
             "ON CONFLICT (controller_id) DO UPDATE SET version = excluded.version, state = excluded.state",
             VERSION,
-            [ids(controller).controller_id for controller in batch.twins],
-            [packed(twin) for twin in batch.twins.values()],
+            [ids(controller).controller_id for controller in batch.stations],
+            [packed(station) for station in batch.stations.values()],
+        )
+    if batch.snapshots:
+        taken = [(ids(each).controller_id, packed(batch.stations[each])) for each in batch.snapshots]
+        await connection.executemany(
+            "INSERT INTO snapshot VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            [(id_, batch.number, to_time(batch.at_ms), VERSION, state) for id_, state in taken],
         )
     if batch.spans:
         await _write_segments(connection, {ids(each).instrument_id: spans for each, spans in batch.spans.items()})

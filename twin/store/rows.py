@@ -6,19 +6,20 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
-from twin.state import Book, Twin
+from twin.events import Ack, Arrival, Birth, Card, Death, Reading
+from twin.state import Book
+from twin.station import Station
 
-VERSION: Final = 1
-"""Of the layout of `Twin` and `Book` in checkpoints and marks; counts up when it changes."""
+VERSION: Final = 2
+"""Of the layout of `Station` and `Book` in checkpoints and marks; counts up when it changes."""
 
 READING_COLUMNS: Final = (
-    "time received controller_id boot seq power_w energy_wh relay occupied door_open hist".split()  # noqa: SIM905
+    "time received controller_id boot seq power_w energy_wh relay occupied door_open hist number".split()  # noqa: SIM905
 )
-EVENT_COLUMNS: Final = ("time", "received", "controller_id", "kind", "body")
+EVENT_COLUMNS: Final = ("time", "received", "controller_id", "kind", "body", "number")
 
 _ENCODER = msgspec.msgpack.Encoder()
-_TWIN = msgspec.msgpack.Decoder(Twin)
+_STATION = msgspec.msgpack.Decoder(Station)
 _BOOK = msgspec.msgpack.Decoder(Book)
 _EVENTS: Mapping[str, type[Birth | Death | Card | Ack]] = {
     "birth": Birth,
@@ -45,11 +46,11 @@ def to_ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)
 
 
-def reading_row(reading: Reading, controller_id: int, at_ms: int, received_ms: int) -> tuple[Any, ...]:
+def reading_row(reading: Reading, arrival: Arrival, controller_id: int, at_ms: int) -> tuple[Any, ...]:
     """A row of `READING_COLUMNS`."""
     return (
         to_time(at_ms),
-        to_time(received_ms),
+        to_time(arrival.received_ms),
         controller_id,
         reading.boot,
         reading.seq,
@@ -59,13 +60,14 @@ def reading_row(reading: Reading, controller_id: int, at_ms: int, received_ms: i
         reading.occupied,
         None if reading.door is None else reading.door == "open",
         reading.hist,
+        arrival.number,
     )
 
 
-def event_row(message: Message, controller_id: int, at_ms: int, received_ms: int) -> tuple[Any, ...]:
+def event_row(arrival: Arrival, controller_id: int, at_ms: int) -> tuple[Any, ...]:
     """A row of `EVENT_COLUMNS`."""
-    kind = type(message).__name__.lower()
-    return to_time(at_ms), to_time(received_ms), controller_id, kind, msgspec.json.encode(message).decode()
+    kind, body = type(arrival.message).__name__.lower(), msgspec.json.encode(arrival.message).decode()
+    return to_time(at_ms), to_time(arrival.received_ms), controller_id, kind, body, arrival.number
 
 
 def reading_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
@@ -82,23 +84,23 @@ def reading_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
         door=None if door_open is None else "open" if door_open else "closed",
         hist=row["hist"],
     )
-    return at_ms, Arrival(controller, to_ms(row["received"]), reading)
+    return at_ms, Arrival(controller, to_ms(row["received"]), reading, row["number"])
 
 
 def event_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
     """The event time and the message that a row of `event` was made of."""
     message = msgspec.json.decode(row["body"], type=_EVENTS[row["kind"]])
-    return to_ms(row["time"]), Arrival(controller, to_ms(row["received"]), message)
+    return to_ms(row["time"]), Arrival(controller, to_ms(row["received"]), message, row["number"])
 
 
-def packed(value: Twin | Book) -> bytes:
+def packed(value: Station | Book) -> bytes:
     """A checkpoint or mark as stored."""
     return _ENCODER.encode(value)
 
 
-def unpacked_twin(version: int, state: bytes) -> Twin:
+def unpacked_station(version: int, state: bytes) -> Station:
     """A checkpoint as a value. Raises IncompatibleVersionError."""
-    return _unpacked(_TWIN, version, state)
+    return _unpacked(_STATION, version, state)
 
 
 def unpacked_book(version: int, book: bytes) -> Book:

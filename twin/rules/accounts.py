@@ -1,0 +1,70 @@
+"""What projects have been charged and people's credit has lost or won, as known at a moment.
+
+They belong to the fleet, like the directory; what the directory says of a project or a person is without them.
+"""
+
+from collections import defaultdict
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from twin.directory import ProjectFact, UserFact
+from twin.parties import Project, User
+from twin.policy import Policy
+from twin.rules.credit import CreditCause, CreditLine, changed
+from twin.tariffs import NOTHING, Allowance, Fund
+
+
+class Charged(msgspec.Struct, frozen=True):
+    """The sum of a project's lines."""
+
+    net_cny: Decimal = NOTHING
+    allowance_min: int = 0
+    subsidy_cny: Decimal = NOTHING
+
+
+class Accounts:
+    """Sums and lines, restored from the store and moved on by every charge."""
+
+    def __init__(self) -> None:
+        self._charged: dict[str, Charged] = {}
+        self._credit: defaultdict[str, list[CreditLine]] = defaultdict(list)
+
+    def charge(self, project: str, net_cny: Decimal, allowance_min: int, subsidy_cny: Decimal) -> None:
+        """Add a line to a project's sums."""
+        sums = self._charged.get(project, Charged())
+        self._charged[project] = Charged(
+            sums.net_cny + net_cny, sums.allowance_min + allowance_min, sums.subsidy_cny + subsidy_cny
+        )
+
+    def note(self, user: str, line: CreditLine) -> None:
+        """Add a line to a person's credit."""
+        self._credit[user].append(line)
+
+    def next_line(self, user: str, cause: CreditCause, at_ms: int, about: str, policy: Policy) -> CreditLine:
+        """The line that this would be."""
+        return changed(self._credit[user], cause, at_ms, about, policy)
+
+    def project(self, fact: ProjectFact) -> Project:
+        """A project with what is left."""
+        charged = self._charged.get(fact.project.id)
+        if charged is None:
+            return fact.project
+        return replace(fact.project, balance_cny=fact.project.balance_cny - charged.net_cny)
+
+    def allowance(self, fact: ProjectFact) -> Allowance:
+        """What is left of a project's free hours."""
+        return Allowance(max(0, fact.free_min - self._charged.get(fact.project.id, Charged()).allowance_min))
+
+    def fund(self, fact: ProjectFact) -> Fund:
+        """What is left of the fund that pays a share for a project."""
+        charged = self._charged.get(fact.project.id, Charged())
+        return replace(fact.fund, left_cny=max(NOTHING, fact.fund.left_cny - charged.subsidy_cny))
+
+    def user(self, fact: UserFact) -> User:
+        """A person with the credit that is left."""
+        lines = self._credit.get(fact.user.id)
+        if not lines:
+            return fact.user
+        return replace(fact.user, credit=fact.user.credit + sum(line.points for line in lines))

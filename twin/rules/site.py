@@ -1,0 +1,90 @@
+"""The one alert that is about the site: most of its controllers gone at once, or the broker.
+
+While it fires nobody is told of the controllers one by one.
+"""
+
+from twin.alerts import Alert, AlertKind, AlertState, Condition, Watch
+from twin.instrument import link_at
+from twin.policy import Policy
+from twin.requests import Acknowledge, Resolve
+from twin.rules import alerts, watch
+from twin.rules.conditions import site_offline
+from twin.rules.outcome import AlertRecord, Consequences, NoticeRecord, alert_id
+from twin.state import FOREVER_MS, LinkState, Twin
+
+
+class SiteWatch:
+    """Which controllers are gone since when, and the alert that follows. It belongs to the fleet."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.gone: dict[str, int] = {}
+        self.due_ms = FOREVER_MS
+        self._controllers = 0
+        self._broker_gone_ms: int | None = None
+        self._watch = Watch(0)
+
+    @property
+    def is_offline(self) -> bool:
+        """Does the alert fire?"""
+        return any(each.state is AlertState.FIRING for each in self._watch.active)
+
+    def restore(self, alert: Alert) -> None:
+        """Go on with an alert that fired when the service was last stopped."""
+        self._watch = Watch(alert.fired_ms, (alert,))
+
+    def hear_of(self, controller: str, gone_ms: int | None, controllers: int, at_ms: int) -> Consequences:
+        """A controller has gone, or is back (None)."""
+        follows = self.pass_time(at_ms)
+        self._controllers = controllers
+        if gone_ms is None:
+            self.gone.pop(controller, None)
+        else:
+            self.gone[controller] = gone_ms
+        return self._followed(at_ms, follows)
+
+    def hear_of_broker(self, at_ms: int, *, up: bool) -> Consequences:
+        """The broker is in reach, or is not."""
+        follows = self.pass_time(at_ms)
+        self._broker_gone_ms = None if up else at_ms
+        return self._followed(at_ms, follows)
+
+    def pass_time(self, at_ms: int) -> Consequences:
+        """What comes due up to a moment."""
+        follows = Consequences()
+        return self._followed(at_ms, follows) if at_ms >= self.due_ms else follows
+
+    def see_to(self, wish: Acknowledge | Resolve) -> Consequences:
+        """Somebody sees to the alert, if it fires."""
+        follows = self.pass_time(wish.at_ms)
+        firing = next((each for each in self._watch.active if each.state is AlertState.FIRING), None)
+        if firing is None:
+            return follows
+        seen = watch.seen_to(firing, wish)
+        self._watch = Watch(wish.at_ms, (seen,) if seen.state is AlertState.FIRING else ())
+        follows.alerts.append(AlertRecord(None, firing.fired_ms, seen))
+        return follows
+
+    def _condition(self, _: int) -> dict[AlertKind, Condition]:
+        gone = site_offline(self.gone.values(), self._controllers, self.policy, self._broker_gone_ms)
+        return {AlertKind.SITE_OFFLINE: gone}
+
+    def _followed(self, at_ms: int, follows: Consequences) -> Consequences:
+        seen = self._watch if self._watch.asked_ms else Watch(at_ms)
+        before = set(seen.active)
+        watched = watch.follow(seen, self._condition, at_ms, self.policy)
+        self._watch = watched.watch
+        self.due_ms = min([watched.due_ms, *map(alerts.next_due, watched.watch.active)])
+        changed = [each for each in watched.watch.active if each.state is AlertState.FIRING and each not in before]
+        for alert in (*watched.ended, *changed):
+            follows.alerts.append(AlertRecord(None, alert.fired_ms, alert))
+        for notice in watched.notices:
+            told_of = watch.told_of(notice, (*watched.ended, *watched.watch.active))
+            follows.notices.append(NoticeRecord(alert_id(None, told_of, told_of.fired_ms), notice))
+        return follows
+
+
+def gone_since(twin: Twin, at_ms: int, policy: Policy) -> int | None:
+    """Since when a controller has been gone; None: it is not, or never was there."""
+    link, since_ms = link_at(twin.link, at_ms, policy)
+    return since_ms if link is LinkState.OFFLINE else None

@@ -1,0 +1,50 @@
+"""A station: an instrument, its controller, its session and its alerts, as one value and the content of a checkpoint.
+
+The twin says what is believed of the instrument; the rest says what people do there and what they are told of it.
+"""
+
+import msgspec
+
+from twin.alerts import Watch
+from twin.sessions import Control
+from twin.state import NEW_TWIN, Twin
+from twin.tariffs import Allowance, Fund, Payer, Tariff
+
+
+class _Value(msgspec.Struct, frozen=True, gc=False):
+    """Immutable and compact."""
+
+
+class Terms(_Value, frozen=True):
+    """By what a session is charged: fixed when it opens; allowance and fund as they were when it was first charged."""
+
+    payer: Payer
+    tariff: Tariff | None
+    """None: none was in force, it costs nothing."""
+    allowance: Allowance | None = None
+    fund: Fund | None = None
+
+
+class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Everything the service believes about one instrument and what goes on there."""
+
+    twin: Twin = NEW_TWIN
+    control: Control = Control()
+    watch: Watch = Watch(0)
+    alerts_due_ms: int = 0
+    """When the alerts must be looked at again if nothing changes."""
+    terms: Terms | None = None
+    """Of the session that is open."""
+    grants_ms: tuple[int, ...] = ()
+    """When somebody was lately let in, or out."""
+    denials_ms: tuple[int, ...] = ()
+    """When cards were lately refused."""
+    attended: tuple[str, ...] = ()
+    """Bookings whose people have come, of those that are not over."""
+    freed: tuple[str, ...] = ()
+    """Bookings that nobody came to, or that were given back, of those that are not over."""
+    unsafe_ms: int | None = None
+    """Since when it has been working on after a cooldown that ran out; None: it does not."""
+
+
+NEW_STATION = Station()
