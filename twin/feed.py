@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from twin.briefs import alert_briefs, booking_brief, session_brief
+from twin.directory import Directory
 from twin.instrument import link_at
 from twin.interface import Listener
 from twin.recorder import Clock
 from twin.registry import Registry
-from twin.state import LinkState, Twin
+from twin.state import LinkState
+from twin.station import Station
 from twin.views import TwinView, view_of
 
 log = structlog.get_logger(__name__)
@@ -18,22 +21,23 @@ log = structlog.get_logger(__name__)
 class Feed:
     """Twins as recorded. The fleet is ahead of it while a batch is being stored."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    def __init__(self, registry: Registry, directory: Directory, clock: Clock) -> None:
         self._registry = registry
+        self._directory = directory
         self._clock = clock
-        self._shown: dict[str, tuple[int, Twin]] = {}
+        self._shown: dict[str, tuple[int, Station]] = {}
         self._listeners: list[Listener] = []
         self.rev = 0
 
-    def publish(self, twins: Mapping[str, Twin]) -> list[str]:
-        """Show these twins, by controller; gives the codes of their instruments."""
-        if not twins:
+    def publish(self, stations: Mapping[str, Station]) -> list[str]:
+        """Show these stations, by controller; gives the codes of their instruments."""
+        if not stations:
             return []
         self.rev += 1
         codes = []
-        for controller, twin in twins.items():
+        for controller, station in stations.items():
             code = self._registry.connected[controller].instrument
-            self._shown[code] = self.rev, twin
+            self._shown[code] = self.rev, station
             codes.append(code)
         for listener in list(self._listeners):
             listener(codes)
@@ -49,9 +53,26 @@ class Feed:
         shown = self._shown.get(code)
         if shown is None:
             return None
-        rev, twin = shown
+        rev, station = shown
         connected = self._registry.connected[self._registry.controllers[code]]
-        return view_of(code, connected.controller, twin, connected.policy, now_ms=self._clock(), rev=rev)
+        now_ms, bookings, order = self._clock(), self._directory.bookings(code), station.control.order
+        return view_of(
+            code,
+            connected.controller,
+            station.twin,
+            connected.policy,
+            now_ms=now_ms,
+            rev=rev,
+            desired=None if order is None else "on" if order.on else "off",
+            session=session_brief(station.control, bookings, connected.policy),
+            booking=booking_brief(bookings, now_ms),
+            alerts=alert_briefs(code, station.watch),
+        )
+
+    def station(self, code: str) -> Station | None:
+        """One station as recorded."""
+        shown = self._shown.get(code)
+        return None if shown is None else shown[1]
 
     def views(self) -> list[TwinView]:
         """All twins as they are now, by instrument."""
@@ -64,6 +85,6 @@ class Feed:
         connected = self._registry.connected
         controllers = self._registry.controllers
         return Counter(
-            link_at(twin.link, now_ms, connected[controllers[code]].policy)[0]
-            for code, (_, twin) in self._shown.items()
+            link_at(station.twin.link, now_ms, connected[controllers[code]].policy)[0]
+            for code, (_, station) in self._shown.items()
         )

@@ -82,7 +82,8 @@ class Fleet:
         self.directory.learn(fact)
         seat = self._seats[fact.controller] = _Seat(_shared(station), fact)
         self._controllers[fact.code] = fact.controller
-        self._set_timer(fact.controller, seat, 0)
+        link = station.twin.link
+        self._set_timer(fact.controller, seat, max(station.watch.asked_ms, 0 if link is None else link.heard_ms))
 
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""

@@ -91,7 +91,6 @@ class Recorder:
         *,
         topics: Topics,
         names: Names,
-        number: int,
         acknowledge: Callable[[Sequence[Delivery]], None],
         publish: Callable[[Mapping[str, Station], Sequence[Consequences]], None],
         command: Callable[[Sequence[Command]], None],
@@ -103,7 +102,8 @@ class Recorder:
         self._inbox = inbox
         self._topics = topics
         self._names = names
-        self._number = number
+        self.number = 0
+        """Of the last event that was told to the fleet."""
         self._at_ms = 0
         self._requests: deque[_Waiting] = deque()
         self._command = command
@@ -151,7 +151,7 @@ class Recorder:
 
     def _close(self, batch: Batch) -> None:
         """What the batch leaves behind, before the fleet goes on."""
-        batch.number, batch.at_ms = self._number, self._at_ms
+        batch.number, batch.at_ms = self.number, self._at_ms
         batch.stations = {controller: self._fleet.station(controller) for controller in batch.changed}
         for controller in batch.changed:
             day = (self._at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
@@ -165,8 +165,8 @@ class Recorder:
         return self._at_ms
 
     def _next_number(self) -> int:
-        self._number += 1
-        return self._number
+        self.number += 1
+        return self.number
 
     def _answer(self, waiting: _Waiting, work: _Work) -> None:
         request = waiting.wish(self._next_number(), self._now_ms())

@@ -13,20 +13,23 @@ import structlog
 from tortoise import Tortoise
 
 from twin import interface
+from twin.directory import InstrumentFact
 from twin.feed import Feed
 from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.people import People
 from twin.recorder import Clock, Recorder, system_clock
 from twin.registry import Registry, load_registry
+from twin.rules.outcome import Command, Consequences
 from twin.settings import Settings, SettingsError
-from twin.state import NEW_TWIN, Twin
-from twin.store import Ids, Store
+from twin.station import NEW_STATION, Station
+from twin.store import Names, Store
 from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
 from twin.store.migrate import migrate, tortoise_config
 from twin.store.restore import read_checkpoints
 from twin.stream.broker import parse_broker
+from twin.stream.commands import wire_command
 from twin.stream.inbox import Inbox
 from twin.stream.reader import Reader
 from twin.stream.topics import Topics
@@ -55,7 +58,7 @@ class TwinService:
         self._registry = registry
         self._metrics = Metrics()
         self._fleet = Fleet()
-        self._feed = Feed(registry, clock)
+        self._feed = Feed(registry, self._fleet.directory, clock)
         self._pool = pool
         self._history = History(pool, self.timezone)
         self._people = People()
@@ -73,20 +76,22 @@ class TwinService:
             self._store,
             self._inbox,
             topics=topics,
-            ids=self._ids,
+            names=Names({name: each.ids for name, each in registry.connected.items()}, registry.controllers),
             acknowledge=self._reader.acknowledge,
             publish=self._show,
+            command=self._tell,
             metrics=self._metrics,
             clock=clock,
         )
 
     async def start(self, pool: asyncpg.Pool) -> None:
         """Take the writer's place, put the fleet where it was, and only then listen."""
-        await self._store.open()
+        self._recorder.number = await self._store.open()
         checkpoints = await read_checkpoints(pool)
         for controller, connected in self._registry.connected.items():
-            self._fleet.register(controller, connected.policy, checkpoints.get(controller, NEW_TWIN))
-        self._show({controller: self._fleet.twin(controller) for controller in self._fleet})
+            fact = InstrumentFact(code=connected.instrument, controller=controller, policy=connected.policy)
+            self._fleet.seat(fact, checkpoints.get(controller, NEW_STATION))
+        self._show({controller: self._fleet.station(controller) for controller in self._fleet}, ())
         log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints))
         self.finished = asyncio.create_task(self._run(), name="service")
 
@@ -111,9 +116,6 @@ class TwinService:
         async for deliveries in self._reader.batches():
             self._inbox.put(deliveries)
 
-    def _ids(self, controller: str) -> Ids:
-        return self._registry.connected[controller].ids
-
     def _note_broker(self, up: bool) -> None:  # noqa: FBT001
         if self._broker_up and not up:
             self._metrics.broker_losses.inc()
@@ -122,8 +124,14 @@ class TwinService:
             self.subscribed.set()
         self._metrics.broker_up.set(up)
 
-    def _show(self, twins: Mapping[str, Twin]) -> None:
-        self._writer.mark(self._feed.publish(twins))
+    def _show(self, stations: Mapping[str, Station], _: Sequence[Consequences]) -> None:
+        self._writer.mark(self._feed.publish(stations))
+
+    def _tell(self, commands: Sequence[Command]) -> None:
+        """Commands go out once what pays for them is recorded."""
+        self._writer.command(
+            (self._topics.command(each.controller), msgspec.json.encode(wire_command(each))) for each in commands
+        )
 
     def _public(self, code: str) -> tuple[str, bytes]:
         return self._topics.public_twin(code), msgspec.json.encode(self._feed.view(code))
@@ -150,11 +158,11 @@ class TwinService:
         return self._feed.listen(listener)
 
     async def ledger(self, code: str, day: date) -> interface.LedgerDay:
-        ids = self._ids(self._registry.controllers[code])
+        ids = self._registry.connected[self._registry.controllers[code]].ids
         return await self._history.ledger(code, ids.instrument_id, day, self.now_ms())
 
     async def power(self, code: str, start_ms: int, end_ms: int, points: int) -> interface.PowerSeries:
-        ids = self._ids(self._registry.controllers[code])
+        ids = self._registry.connected[self._registry.controllers[code]].ids
         return await self._history.power(ids.controller_id, start_ms, end_ms, points)
 
     async def recent_power(self, minutes: int) -> dict[str, tuple[float | None, ...]]:

@@ -17,15 +17,15 @@ from tortoise import Tortoise, fields
 
 from tests.brokers import BrokerInTest
 from tests.sites import Site, now_ms, registered
-from twin.decisions import Outcome
 from twin.events import Arrival, Reading, Tick
 from twin.fleet import Fleet
 from twin.models.people import Person
 from twin.models.registry import Platform
 from twin.policy import Policy
+from twin.rules.outcome import Billed, Outcome
 from twin.service import open_database
-from twin.state import Book, Category, SeenBoot
-from twin.store import Batch, Ids, Store
+from twin.state import Category, SeenBoot
+from twin.store import Batch, Ids, Names, Past, Store
 from twin.store.commit import AnotherWriterError, OvertakenError
 from twin.store.history import History
 from twin.store.migrate import migrate
@@ -67,18 +67,18 @@ class Books:
             batch.record(arrival, at_ms, self.ids[controller].controller_id)
             batch.add(self.fleet.handle(arrival))
         batch.add(self.fleet.handle(Tick(now_ms())))
-        batch.twins = {controller: self.fleet.twin(controller) for controller in batch.changed}
+        batch.stations = {controller: self.fleet.station(controller) for controller in batch.changed}
         return batch
 
     async def commit(self, batch: Batch) -> None:
-        await self.store.commit(batch, self.ids.__getitem__, self._refold)
+        await self.store.commit(batch, Names(self.ids, {}), self._refold)
 
     async def lose_connection(self) -> None:
         """As when the network fails: the lock is free once the database has noticed."""
         await self.store.close()
 
-    def _refold(self, controller: str, base: Book, told: Sequence[tuple[int, Arrival]]) -> Outcome:
-        return self.fleet.refold(controller, base, told, now_ms())
+    def _refold(self, controller: str, past: Past) -> tuple[Outcome, Sequence[Billed]]:
+        return self.fleet.refold(controller, past.base, past.told, now_ms(), visits=past.visits, bills=past.bills)
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from operator import itemgetter
 
 import msgspec
 
-from twin.decisions import Mark, Outcome, Verdict
+from twin.decisions import Mark, Verdict
 from twin.events import Arrival, Event, Tick
 from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.policy import Policy
+from twin.rules.outcome import Outcome
 from twin.state import NEW_BOOK, NEW_TWIN, Book, Category, OrderKey, Span, Twin
 
 CONTROLLER = "c"
@@ -42,8 +43,7 @@ class Service:
             if outcome.verdict in {Verdict.LIVE, Verdict.LATE}:
                 item = (order_key(outcome.at_ms, event), outcome.at_ms, event)
                 insort(self.told, item, key=itemgetter(0))
-        if outcome.refold is not None:
-            self._refolds.append((outcome.at_ms, outcome.base))
+        self._refolds += [(refold.at_ms, refold.base) for refold in outcome.refolds]
         self._write(outcome)
         return outcome
 
@@ -62,7 +62,7 @@ class Service:
     def refold(self, base: Book, now_ms: int) -> None:
         """Compute the ledger anew from a book on."""
         told = [(at_ms, arrival) for key, at_ms, arrival in self.told if key > base.physics.newest]
-        outcome = self.fleet.refold(CONTROLLER, base, told, now_ms)
+        outcome, _ = self.fleet.refold(CONTROLLER, base, told, now_ms)
         self._refolds, self._new_marks = [], []
         self.marks = [mark for mark in self.marks if mark.at_ms <= base.physics.newest[0]]
         self._write(outcome)

@@ -135,15 +135,17 @@ class Store:
         self._connection: asyncpg.Connection | None = None
         self._last: str | None = None
 
-    async def open(self) -> None:
-        """Take the writer's place: what is stored now is what this writer goes on from.
+    async def open(self) -> int:
+        """Take the writer's place: what is stored now is what this writer goes on from. Gives the last event's number.
 
         Raises:
             AnotherWriterError: another process has it.
 
         """
         connection = await self._connected()
-        self._last = await connection.fetchval(_LAST_BATCH)
+        row = await connection.fetchrow("SELECT batch, number FROM writer WHERE name = 'service'")
+        self._last = None if row is None else row["batch"]
+        return 0 if row is None else int(row["number"])
 
     async def _connected(self) -> asyncpg.Connection:
         """The connection that holds the writer's lock, made anew where it was lost."""

@@ -86,9 +86,10 @@ async def _write_sessions(connection: asyncpg.Connection, records: Sequence[Sess
     if rows:
         await connection.executemany(
             "INSERT INTO session (id, instrument_id, username, project, booking, state, requested, opened, ended, "
-            "reason, override_reason, maintenance, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
-            "ON CONFLICT (id) DO UPDATE SET state = excluded.state, opened = excluded.opened, ended = excluded.ended, "
-            "reason = excluded.reason, body = excluded.body",
+            "reason, override_reason, maintenance, body) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
+            "ON CONFLICT (id) DO UPDATE SET state = excluded.state, opened = excluded.opened, "
+            "ended = excluded.ended, reason = excluded.reason, body = excluded.body",
             rows,
         )
 

@@ -1,6 +1,7 @@
 """The MQTT writer: retained states, each at most once a second, sent when the broker is there."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import aiomqtt
@@ -12,6 +13,7 @@ from twin.stream.broker import BrokerAddress
 log = structlog.get_logger(__name__)
 
 ROUND_S = 1.0
+MAX_COMMANDS = 10_000
 MAX_A_ROUND = 500
 """What other programs are told must never slow down what the service hears."""
 
@@ -29,12 +31,22 @@ class StateWriter:
         self._render = render
         self._names: set[str] = set()
         self._waiting: dict[str, None] = {}
+        self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
+        self._filled = asyncio.Event()
 
     def mark(self, names: Iterable[str]) -> None:
         """These have changed."""
         for name in names:
             self._names.add(name)
             self._waiting[name] = None
+
+    def command(self, commands: Iterable[tuple[str, bytes]]) -> None:
+        """Send these, topic and payload, as soon as the broker is there; of too many the oldest are forgotten.
+
+        A controller ignores a command that has expired, and what it was not told is told again when it is back.
+        """
+        self._commands += commands
+        self._filled.set()
 
     async def run(self) -> None:
         """Send, for ever; reconnect by itself."""
@@ -55,4 +67,17 @@ class StateWriter:
                 del self._waiting[name]  # what changes while it is being sent waits again
                 topic, payload = self._render(name)
                 await client.publish(topic, payload, retain=True)
-            await asyncio.sleep(ROUND_S)
+            await self._send_commands(client)
+
+    async def _send_commands(self, client: aiomqtt.Client) -> None:
+        """For the time of a round: each command at once, the states have time."""
+        try:
+            async with asyncio.timeout(ROUND_S):
+                while True:
+                    self._filled.clear()
+                    while self._commands:
+                        await client.publish(*self._commands[0], qos=1)
+                        self._commands.popleft()
+                    await self._filled.wait()
+        except TimeoutError:
+            pass

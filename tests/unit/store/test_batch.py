@@ -4,13 +4,14 @@ from itertools import permutations
 
 import pytest
 
-from twin.decisions import Outcome, Rewrite, Verdict
+from twin.decisions import Rewrite, Verdict
+from twin.rules.outcome import Outcome, Refold
 from twin.state import NEW_BOOK, Category, Span
 from twin.store import Batch
 
 
 def late(at_ms: int, *, remembered: bool) -> Outcome:
-    return Outcome(Verdict.LATE, at_ms, ("c0",), refold="c0", base=NEW_BOOK if remembered else None)
+    return Outcome(Verdict.LATE, at_ms, ("c0",), refolds=(Refold("c0", at_ms, NEW_BOOK if remembered else None),))
 
 
 @pytest.mark.parametrize("outcomes", list(permutations([late(18, remembered=True), late(22, remembered=False)])))
