@@ -195,14 +195,15 @@ async def test_of_a_batch_that_fails_nothing_is_stored(site: Site, books: Books)
 async def test_checkpoints_bring_twins_back_as_they_were(site: Site, books: Books) -> None:
     await books.commit(books.batch("first", 1, 50, 2))
     async with asyncpg.create_pool(site.database_url, min_size=1, max_size=1) as pool:
-        assert await read_checkpoints(pool) == {"c0": books.fleet.twin("c0")}
+        assert await read_checkpoints(pool) == {"c0": books.fleet.station("c0")}
 
 
 async def test_a_checkpoint_may_be_larger_than_a_page(site: Site, books: Books) -> None:
     batch = books.batch("large", 1)
     boots = tuple(SeenBoot(f"boot-{number}" * 6, tuple(range(0, 1024, 2))) for number in range(64))
-    twin = books.fleet.twin("c0")
-    large = batch.twins["c0"] = msgspec.structs.replace(twin, seen=boots)
+    station = books.fleet.station("c0")
+    twin = msgspec.structs.replace(station.twin, seen=boots)
+    large = batch.stations["c0"] = msgspec.structs.replace(station, twin=twin)
     await books.commit(batch)
     assert await site.value("SELECT max(length(state)) FROM checkpoint") > 2 * PAGE_BYTES
     async with asyncpg.create_pool(site.database_url, min_size=1, max_size=1) as pool:
