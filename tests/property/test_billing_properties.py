@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.bill_oracle import amounts, minute_prices, rounded
+from benchmarks.simulation.bill_oracle import amounts, minute_prices, rounded
 from tests.property.streams import profile
 from twin.rules.billing import Charge, Line, charge, correction
 from twin.state import Category, Span

@@ -1,0 +1,324 @@
+"""The sessions of one instrument, second by second, from what was heard in the order of receipt.
+
+In each second, what is due comes first, then what was heard and asked, in its order.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from benchmarks.simulation.access_oracle import Asked, Standings, allowed, end_s, own_booking, start_s, theirs
+from benchmarks.simulation.seconds import ACTIVE, ONLINE, Messages, Physical
+from benchmarks.simulation.site import START_S, Equipment
+from benchmarks.simulation.trace import Command, Heard
+from twin.directory import UserFact
+from twin.events import Ack, Card
+from twin.parties import Booking
+from twin.policy import AtSlotEnd, Cut
+from twin.requests import Lock, Unlock
+from twin.sessions import CloseReason
+
+FREE, OPENING, OPEN, COOLDOWN = range(4)
+LONG_AGO: Final = -1
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody's use of an instrument, s from the start of the simulation."""
+
+    person: UserFact
+    booking: Booking | None
+    requested_s: int
+    opened_s: int = LONG_AGO
+    ended_s: int | None = None
+    reason: CloseReason | None = None
+    cooled_s: int | None = None
+    """When the cooldown after it ended."""
+
+
+@dataclass
+class Order:
+    """What the relay was told last, while it is not known to have followed."""
+
+    on: bool
+    sent_s: int | None
+    """None: the controller could not be told yet."""
+
+
+class Life:
+    """What becomes of one instrument. `live()` stops before each second in which something is decided."""
+
+    def __init__(
+        self,
+        one: Equipment,
+        live: Physical,
+        link: bytes,
+        messages: Messages,
+        told: list[Heard | Unlock | Lock],
+        commands: list[Command],
+        bookings: list[Booking],
+        standings: Standings,
+    ) -> None:
+        self.one = one
+        self.sessions: list[Session] = []
+        self.voided: list[tuple[int, int]] = []
+        self.failures: list[int] = []
+        self.no_shows: list[int] = []
+        self.freed: dict[str, int] = {}
+        self.unsafe: list[int] = []
+        self.commands: list[tuple[int, bool]] = []
+        self._seconds = len(link)
+        self._power, self._occupied, self._relay = live.power.tobytes(), live.occupied.tobytes(), live.relay.tolist()
+        self._link = link
+        self._moving = {(each.message.boot, each.message.seq): each.received_s for each in messages.live}
+        self._told: dict[int, list[Heard | Unlock | Lock]] = {}
+        for each in told:
+            self._told.setdefault(_second(each), []).append(each)
+        self._issued = {each.id: each.on for each in commands}
+        self._standing = list(bookings)
+        self._standings = standings
+        self._state = FREE
+        self._session: Session | None = None
+        self._order: Order | None = None
+        self._idle_s = 0
+        self._fined = False
+        self._rivals: list[Booking] = []
+        self._shows: dict[int, list[Booking]] = {}
+        for booking in bookings:
+            self._shows.setdefault(self._show_s(booking), []).append(booking)
+        self._moments = sorted({*self._told, *self._shows})
+
+    def live(self) -> Iterator[int]:
+        """From the first second to the last."""
+        at_s, moment = 0, 0
+        while at_s < self._seconds:
+            if self._state == FREE and self._order is None:
+                while moment < len(self._moments) and self._moments[moment] < at_s:
+                    moment += 1
+                if moment == len(self._moments):
+                    return
+                at_s = self._moments[moment]
+            if self._is_due(at_s) or at_s in self._told:
+                yield at_s
+                self._fall_due(at_s)
+                for each in self._told.get(at_s, ()):
+                    self._hear(at_s, each)
+            self._see(at_s)
+            at_s += 1
+
+    # What is due
+
+    def _is_due(self, at_s: int) -> bool:
+        return (
+            (self._order is not None and self._order_failed(at_s))
+            or self._end_reason(at_s) is not None
+            or (self._state == COOLDOWN and self._cooldown_over(at_s))
+            or at_s in self._shows
+            or self._overruns(at_s)
+        )
+
+    def _fall_due(self, at_s: int) -> None:
+        if self._order is not None and self._order_failed(at_s):
+            self._fail(at_s)
+        if (reason := self._end_reason(at_s)) is not None:
+            self._close(at_s, reason)
+        if self._state == COOLDOWN and self._cooldown_over(at_s):
+            self._cool(at_s)
+        for booking in self._shows.get(at_s, ()):
+            self._look_for(at_s, booking)
+        if self._overruns(at_s):
+            self._fined = True
+            self._standings.lose(at_s, self._now().person.user.id, self.one.policy.overrun_points)
+
+    def _order_failed(self, at_s: int) -> bool:
+        order = self._order
+        return order is not None and order.sent_s is not None and at_s >= order.sent_s + self.one.policy.command_timeout_ms // 1000
+
+    def _end_reason(self, at_s: int) -> CloseReason | None:
+        if self._state != OPEN:
+            return None
+        policy, session = self.one.policy, self._now()
+        if self._idle_s >= policy.idle_release_ms // 1000:
+            return CloseReason.IDLE
+        other_began = bool(self._rivals) and start_s(self._rivals[0]) <= at_s
+        if session.booking is None:
+            return CloseReason.SLOT_END if other_began else None
+        if policy.at_slot_end is AtSlotEnd.ALERT:
+            return None
+        if other_began:
+            return CloseReason.SLOT_END
+        slot_end_s = end_s(session.booking)
+        over = at_s >= slot_end_s + policy.grace_ms // 1000
+        return CloseReason.SLOT_END if over and not self._may_overrun(slot_end_s) else None
+
+    def _may_overrun(self, slot_end_s: int) -> bool:
+        until_s = slot_end_s + self.one.policy.overrun_free_ms // 1000
+        return self.one.policy.overrun and not any(slot_end_s <= start_s(each) < until_s for each in self._rivals)
+
+    def _overruns(self, at_s: int) -> bool:
+        """Does it go on, for the first time, while another person's slot has begun?"""
+        return self._state == OPEN and not self._fined and self.in_others_slot(at_s)
+
+    def in_others_slot(self, at_s: int) -> bool:
+        """Is the session in another person's slot?"""
+        if self.one.policy.at_slot_end is not AtSlotEnd.ALERT:
+            return False
+        begun = itertools.takewhile(lambda each: start_s(each) <= at_s, self._rivals)
+        return any(at_s < end_s(each) for each in begun)
+
+    def _look_at_rivals(self) -> None:
+        """Bookings of others that begin while this session goes on, the first one first."""
+        opened_s, person = self._now().opened_s, self._now().person
+        others = [each for each in self._standing if not theirs(person, each) and start_s(each) > opened_s]
+        self._rivals = sorted(others, key=start_s)
+
+    def _cooldown_over(self, at_s: int) -> bool:
+        ended_s = self._now().ended_s
+        longest_s = self.one.policy.cooldown_max_ms // 1000
+        return not self._works(at_s) or (ended_s is not None and at_s >= ended_s + longest_s)
+
+    def _show_s(self, booking: Booking) -> int:
+        return min(start_s(booking) + self.one.policy.no_show_ms // 1000, end_s(booking))
+
+    def _look_for(self, at_s: int, booking: Booking) -> None:
+        """Nobody came: the booking is freed."""
+        since_s = start_s(booking) - self.one.policy.early_ms // 1000
+        if booking not in self._standing:
+            return
+        came = [each for each in self.sessions if theirs(each.person, booking) and (each.ended_s or at_s) >= since_s]
+        opening = self._state == OPENING and theirs(self._now().person, booking)
+        if not came and not opening:
+            self._standing.remove(booking)
+            if self._state == OPEN:
+                self._look_at_rivals()
+            self.no_shows.append(at_s)
+            self.freed[booking.id] = at_s
+            self._standings.lose(at_s, booking.user, self.one.policy.no_show_points)
+
+    # What is heard
+
+    def _hear(self, at_s: int, each: Heard | Unlock | Lock) -> None:
+        match each:
+            case Unlock():
+                person = self._standings.person(each.user)
+                self._ask(at_s, person, by_card=False, override=each.override_reason is not None)
+            case Lock():
+                self._lock(at_s, each)
+            case Heard(message=Card() as card) if self._moves(card, at_s):
+                self._tap(at_s, self._standings.holder(card.card))
+            case Heard(message=Ack() as ack) if self._moves(ack, at_s) and not ack.ok:
+                self._refuse(at_s, ack)
+            case _:
+                pass
+
+    def _moves(self, message: Card | Ack, at_s: int) -> bool:
+        """Does it move live state, and now for the first time?"""
+        return self._moving.pop((message.boot, message.seq), None) == at_s
+
+    def _tap(self, at_s: int, person: UserFact) -> None:
+        if self._state == OPEN and self._belongs_to(person):
+            self._close(at_s, CloseReason.USER)
+        else:
+            self._ask(at_s, person, by_card=True, override=False)
+
+    def _ask(self, at_s: int, person: UserFact, *, by_card: bool, override: bool) -> None:
+        busy = self._now().person.user.id if self._state in {OPENING, OPEN} else None
+        online = self._link[at_s] == ONLINE
+        asked = Asked(person, at_s, online, by_card, override, busy, self._standing)
+        if busy is None and allowed(asked, self.one, self._standings):
+            if self._state == COOLDOWN:
+                self.sessions[-1] = replace(self.sessions[-1], cooled_s=at_s)
+            self._session = Session(person, own_booking(asked, self.one), at_s)
+            self._state = OPENING
+            if self.one.relay:
+                self._command(at_s, on=True)
+
+    def _lock(self, at_s: int, lock: Lock) -> None:
+        if self._state == OPENING:
+            self._void(at_s)
+        elif self._state == OPEN and (
+            lock.reason is not CloseReason.USER or self._belongs_to(self._standings.person(lock.user))
+        ):
+            self._close(at_s, lock.reason)
+        if lock.reason is CloseReason.EMERGENCY and self.one.relay:
+            self._command(at_s, on=False)
+
+    def _refuse(self, at_s: int, ack: Ack) -> None:
+        if self._order is not None and self._order.sent_s is not None and self._issued.get(ack.cmd) is self._order.on:
+            self._fail(at_s)
+
+    # What follows
+
+    def _now(self) -> Session:
+        assert self._session is not None, "asked for the session of a free instrument"  # noqa: S101  # of our own states
+        return self._session
+
+    def _belongs_to(self, person: UserFact) -> bool:
+        session = self._now()
+        return person.user.id == session.person.user.id or (
+            session.booking is not None and session.booking.group in person.user.groups
+        )
+
+    def _works(self, at_s: int) -> bool:
+        return self.one.metered and self._power[at_s] == ACTIVE
+
+    def _command(self, at_s: int, *, on: bool) -> None:
+        online = self._link[at_s] == ONLINE
+        if online:
+            self.commands.append((at_s, on))
+        self._order = Order(on, at_s if online else None)
+
+    def _fail(self, at_s: int) -> None:
+        self.failures.append(at_s)
+        self._order = None
+        if self._state == OPENING:
+            self._void(at_s)
+
+    def _void(self, at_s: int) -> None:
+        self.voided.append((self._now().requested_s, at_s))
+        self._state, self._session = FREE, None
+        if self.one.relay:
+            self._command(at_s, on=False)
+
+    def _open(self, at_s: int) -> None:
+        self._session = replace(self._now(), opened_s=at_s)
+        self.sessions.append(self._session)
+        self._state, self._idle_s, self._fined = OPEN, 0, False
+        self._look_at_rivals()
+
+    def _close(self, at_s: int, reason: CloseReason) -> None:
+        if reason is CloseReason.IDLE:
+            self._standings.lose(at_s, self._now().person.user.id, self.one.policy.idle_points)
+            self._standing = [each for each in self._standing if each is not self._now().booking]  # it is offered
+        self._session = self.sessions[-1] = replace(self._now(), ended_s=at_s, reason=reason)
+        self._state = COOLDOWN
+        if self.one.relay and self.one.policy.cut is Cut.AT_ONCE:
+            self._command(at_s, on=False)
+        if self._cooldown_over(at_s):
+            self._cool(at_s)
+
+    def _cool(self, at_s: int) -> None:
+        ran_out = self._works(at_s)
+        self._session = self.sessions[-1] = replace(self._now(), cooled_s=at_s)
+        self._state = FREE
+        if self.one.policy.cut is Cut.WHEN_IDLE and ran_out:
+            self.unsafe.append(at_s)
+        elif self.one.relay and self.one.policy.cut is Cut.WHEN_IDLE:
+            self._command(at_s, on=False)
+
+    def _see(self, at_s: int) -> None:
+        """What holds at the end of all that was heard in this second."""
+        if self._order is not None and self._order.sent_s is None and self._link[at_s] == ONLINE:
+            self._command(at_s, on=self._order.on)
+        if self._order is not None and self._relay[at_s] == self._order.on and self._order.sent_s is not None:
+            self._order = None
+        if self._state == OPENING and (not self.one.relay or self._relay[at_s] == 1):
+            self._open(at_s)
+        if self._state == OPEN and self._link[at_s] == ONLINE:
+            quiet = self.one.metered and not self._works(at_s) and not self._occupied[at_s]
+            self._idle_s = self._idle_s + 1 if quiet else 0
+
+
+def _second(each: Heard | Unlock | Lock) -> int:
+    return (each.at_s if isinstance(each, Heard) else each.at_ms // 1000) - START_S
