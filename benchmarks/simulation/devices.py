@@ -28,7 +28,7 @@ class Device:
         self.one = one
         self._clock = clock
         self._chance = chance
-        self._wire = Wire(chance, lambda message: deliver(one.fact.controller, message), calm=calm)
+        self._wire = Wire(chance, lambda message: deliver(one.fact.controller, message), self._hurry, calm=calm)
         self._boots = 0
         self._seq = 0
         self._read_s = 0
@@ -74,6 +74,9 @@ class Device:
         """Tell of a change, one second later if something was told this second."""
         later_s = self._clock.now_s + (self._read_s >= self._clock.now_s)
         self._clock.at(later_s, self._read)
+
+    def _hurry(self) -> None:
+        self._clock.at(self._clock.now_s + self._chance.randrange(1, 50), self._read)
 
     def _read(self) -> None:
         now_s = self._clock.now_s

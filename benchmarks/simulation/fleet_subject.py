@@ -26,6 +26,7 @@ class FleetSubject:
         self.alerts: dict[str, AlertRecord] = {}
         self.spans: dict[str, list[Span]] = {one.fact.controller: [] for one in site.equipment}
         self.refolds = 0
+        self.answers = []
         self._site = site
         self._codes = {one.fact.controller: one.fact.code for one in site.equipment}
         self._told: dict[str, list[tuple[int, Arrival]]] = {controller: [] for controller in self.spans}
@@ -80,6 +81,7 @@ class FleetSubject:
 
     def _follow(self, follows: Consequences) -> list[Command]:
         self.sessions |= {record.id: record for record in follows.sessions}
+        self.answers += follows.answers
         self.alerts |= {record.id: record for record in follows.alerts}
         self.lines |= {record.session: record.line for record in follows.charges if record.session is not None}
         return [

@@ -101,7 +101,7 @@ class People:
         now_s = self._clock.now_s
         draw = self._chance.random()
         if draw < 0.15:  # the measurement goes on without them
-            self._device.set_load(ACTIVE_W)
+            self._load(now_s + 3, ACTIVE_W)
             self._load(now_s + self._odd(300, 9000), STANDBY_W)
         if self._chance.random() < 0.5:
             self._load(now_s + 9100, 0.0)

@@ -83,6 +83,7 @@ class Life:
         self._order: Order | None = None
         self._idle_s = 0
         self._fined = False
+        self._heard_s = LONG_AGO
         self._rivals: list[Booking] = []
         self._shows: dict[int, list[Booking]] = {}
         for booking in bookings:
@@ -199,6 +200,8 @@ class Life:
     # What is heard
 
     def _hear(self, at_s: int, each: Heard | Unlock | Lock) -> None:
+        if isinstance(each, Heard):
+            self._heard_s = at_s
         match each:
             case Unlock():
                 person = self._standings.person(each.user)
@@ -224,7 +227,7 @@ class Life:
 
     def _ask(self, at_s: int, person: UserFact, *, by_card: bool, override: bool) -> None:
         busy = self._now().person.user.id if self._state in {OPENING, OPEN} else None
-        online = self._link[at_s] == ONLINE
+        online = self._link[at_s] == ONLINE and (self._link[at_s - 1] == ONLINE or at_s == self._heard_s)
         asked = Asked(person, at_s, online, by_card, override, busy, self._standing)
         if busy is None and allowed(asked, self.one, self._standings):
             if self._state == COOLDOWN:
@@ -233,6 +236,9 @@ class Life:
             self._state = OPENING
             if self.one.relay:
                 self._command(at_s, on=True)
+            if self._relay[at_s - 1] == 1:
+                self._order = None
+                self._open(at_s)
 
     def _lock(self, at_s: int, lock: Lock) -> None:
         if self._state == OPENING:

@@ -104,7 +104,7 @@ def _person(
 ) -> UserFact:
     user = User(
         id=name,
-        category=UserCategory.STUDENT,
+        category=UserCategory.STAFF if operates else UserCategory.STUDENT,
         credit=100,
         active=active,
         groups=frozenset({group}),

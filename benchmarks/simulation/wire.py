@@ -14,13 +14,15 @@ from twin.events import Card, Death, Message, Reading
 
 DOUBLED: Final = 0.01
 OVERTAKEN: Final = 0.01
-OVERTAKEN_MOST_S: Final = 60
 
 
 class Wire:
     """One controller's connection to the broker."""
 
-    def __init__(self, chance: random.Random, deliver: Callable[[Message], None], *, calm: bool) -> None:
+    def __init__(
+        self, chance: random.Random, deliver: Callable[[Message], None], hurry: Callable[[], None], *, calm: bool
+    ) -> None:
+        self._hurry = hurry  # the next message is to come soon: one is waiting to be overtaken
         self._chance = chance
         self._deliver = deliver
         self._calm = calm
@@ -35,17 +37,15 @@ class Wire:
                 self._buffer.append(msgspec.structs.replace(message, hist=True))
             return
         held, self._held = self._held, []
-        late = [each for each in held if message.ts - each.ts >= OVERTAKEN_MOST_S]
-        for each in (*late, message):
-            self._pass(each, overtakable=not held and each is message)
+        self._pass(message, overtakable=not held)
         for each in held:
-            if each not in late:
-                self._deliver(each)
+            self._deliver(each)
 
     def _pass(self, message: Spoken, *, overtakable: bool) -> None:
         draw = 1.0 if self._calm else self._chance.random()
         if overtakable and isinstance(message, Reading) and draw < OVERTAKEN:
             self._held.append(message)
+            self._hurry()
             return
         self._deliver(message)
         if draw > 1 - DOUBLED and not self._calm:
