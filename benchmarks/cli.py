@@ -13,7 +13,8 @@ from rich.table import Table
 from benchmarks import ingest as ingest_bench
 from benchmarks import latency as latency_bench
 from benchmarks.processes import BenchError
-from benchmarks.tables import ingest_table, latency_table
+from benchmarks.simulation.compare import Comparison, compare
+from benchmarks.tables import ingest_table, latency_table, simulation_table
 from twin.logs import set_up_logs
 from twin.servers import Progress, ServersError
 from twin.servers.progress import console_progress
@@ -69,6 +70,35 @@ def latency(
     plan = latency_bench.Plan(controllers, seconds, rate)
     result = _run(lambda progress: latency_bench.measure(plan, progress))
     _show(result, latency_table(result), as_json=as_json)
+
+
+@app.command(epilog="Examples: `twin bench simulate` · `twin bench simulate --seed 7 --sites 20 --json`")
+def simulate(
+    *,
+    seed: Annotated[int, typer.Option(help="Of the first site; the next ones have the numbers after it.")] = 1,
+    sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 2,
+    days: Annotated[int, typer.Option(min=1, max=60, help="How long each is simulated.")] = 5,
+    instruments: Annotated[int, typer.Option(min=1, max=100, help="How many each has.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Days of whole sites in virtual time, with faults, held against an oracle that goes second by second.
+
+    Exit code 1 if they disagree; the seeds are printed.
+    """
+    found = Comparison()
+    console = Console(stderr=True)
+    with console_progress(console) as progress:
+        for number in range(seed, seed + sites):
+            progress(f"site {number - seed + 1} of {sites}, seed {number}", (number - seed) / sites)
+            compare(number, instruments, days, found)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        Console(width=max(120, Console().width)).print(simulation_table(found))
+    for each in found.disagreements:
+        typer.echo(each, err=True)
+    if found.disagreements:
+        raise typer.Exit(1)
 
 
 def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:

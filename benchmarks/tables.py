@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import ingest, latency
+from benchmarks.simulation.compare import Comparison
 
 _PROCESSES = ("subject", "database", "broker", "publisher", "board")
 
@@ -53,4 +54,14 @@ def latency_table(result: latency.Result) -> Table:
     delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms))
     counts = (result.unseen, result.frames, result.lost, result.duplicated)
     table.add_row(f"{result.publish_rate:,.0f}", f"{result.measured:,}", *delays, *(f"{count:,}" for count in counts))
+    return table
+
+
+def simulation_table(found: Comparison) -> Table:
+    """The one line."""
+    table = Table(box=SIMPLE_HEAD, title=f"Simulation: seeds {found.seeds[0]} to {found.seeds[-1]}")
+    for heading in ("instrument-days", "messages", "sessions", "alerts", "refolds", "restarts", "disagreements"):
+        table.add_column(heading, justify="right")
+    counts = (found.instrument_days, found.messages, found.sessions, found.alerts, found.refolds, found.restarts)
+    table.add_row(*(f"{count:,}" for count in counts), f"{len(found.disagreements):,}")
     return table

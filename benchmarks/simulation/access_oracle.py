@@ -74,7 +74,7 @@ def own_booking(asked: Asked, one: Equipment) -> Booking | None:
     return next((each for each in own if start_s(each) - early_s <= asked.at_s < end_s(each)), None)
 
 
-def allowed(asked: Asked, one: Equipment, standings: Standings) -> bool:
+def allowed(asked: Asked, one: Equipment, standings: Standings) -> bool:  # noqa: PLR0911  # as many as checks
     """The checks of section 2, in their order."""
     policy, user = one.policy, asked.person.user
     now_ms = (START_S + asked.at_s) * 1000

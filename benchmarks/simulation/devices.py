@@ -23,7 +23,13 @@ class Device:
     """One instrument with its controller."""
 
     def __init__(
-        self, one: Equipment, clock: Clock, chance: random.Random, deliver: Callable[[str, Message], None], *, calm: bool
+        self,
+        one: Equipment,
+        clock: Clock,
+        chance: random.Random,
+        deliver: Callable[[str, Message], None],
+        *,
+        calm: bool,
     ) -> None:
         self.one = one
         self._clock = clock
@@ -68,7 +74,9 @@ class Device:
 
     def _beat(self) -> None:
         self._read()
-        self._clock.at(self._clock.now_s + self._chance.randrange(self.one.beat_s * 2 // 3, self.one.beat_s), self._beat)
+        self._clock.at(
+            self._clock.now_s + self._chance.randrange(self.one.beat_s * 2 // 3, self.one.beat_s), self._beat
+        )
 
     def changed(self) -> None:
         """Tell of a change, one second later if something was told this second."""
@@ -133,7 +141,7 @@ class Device:
         self._wire.send(ack)
 
     def lose(self, until_s: int, *, death_after_s: int | None, reboot: bool) -> None:
-        """Be cut off for a while, noticed by the broker or not; what is measured meanwhile is kept unless it reboots."""
+        """Be cut off for a while, noticed by the broker or not; what is measured is kept unless it reboots."""
         if not self.connected:
             return
         dying = self._boot

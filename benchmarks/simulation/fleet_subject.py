@@ -1,12 +1,9 @@
 """The fleet as the subject of a simulation, with a store in memory that keeps what the service would keep in tables."""
 
-import msgspec
-
 from benchmarks.simulation.site import Site
 from benchmarks.simulation.trace import Command, Heard, Told
 from twin.decisions import Mark, Rewrite, Verdict
-from twin.directory import InstrumentFact
-from twin.events import Arrival, Death, Tick
+from twin.events import Arrival, Tick
 from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.requests import Corrected, Learnt
@@ -26,7 +23,6 @@ class FleetSubject:
         self.alerts: dict[str, AlertRecord] = {}
         self.spans: dict[str, list[Span]] = {one.fact.controller: [] for one in site.equipment}
         self.refolds = 0
-        self.answers = []
         self._site = site
         self._codes = {one.fact.controller: one.fact.code for one in site.equipment}
         self._told: dict[str, list[tuple[int, Arrival]]] = {controller: [] for controller in self.spans}
@@ -81,7 +77,6 @@ class FleetSubject:
 
     def _follow(self, follows: Consequences) -> list[Command]:
         self.sessions |= {record.id: record for record in follows.sessions}
-        self.answers += follows.answers
         self.alerts |= {record.id: record for record in follows.alerts}
         self.lines |= {record.session: record.line for record in follows.charges if record.session is not None}
         return [
@@ -96,7 +91,9 @@ class FleetSubject:
         if base is None:
             marks = [mark for mark in self._marks[controller] if mark.at_ms < refold.at_ms]
             base = marks[-1].book if marks else NEW_BOOK
-        keyed = sorted(((order_key(at_ms, told), at_ms, told) for at_ms, told in self._told[controller]), key=lambda e: e[0])
+        keyed = sorted(
+            ((order_key(at_ms, told), at_ms, told) for at_ms, told in self._told[controller]), key=lambda e: e[0]
+        )
         told = [(at_ms, each) for key, at_ms, each in keyed if key > base.physics.newest]
         visits, bills = self._visits(controller), self._bills(controller, refold.at_ms)
         since_ms = base.physics.newest[0]
@@ -134,5 +131,8 @@ class FleetSubject:
                 terms=each.terms,
             )
             for each in self._uses(controller)
-            if each.status is SessionStatus.CLOSED and (each.ended_ms or 0) > since_ms and each.terms and each.terms.tariff
+            if each.status is SessionStatus.CLOSED
+            and (each.ended_ms or 0) > since_ms
+            and each.terms
+            and each.terms.tariff
         )

@@ -7,7 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.simulation.access_oracle import end_s
-from benchmarks.simulation.seconds import ACTIVE, OFF, ONLINE, Codes, Flags, Messages, Physical, known_by_second, physical
+from benchmarks.simulation.seconds import (
+    ACTIVE,
+    OFF,
+    ONLINE,
+    Codes,
+    Flags,
+    Messages,
+    Physical,
+    known_by_second,
+    physical,
+)
 from benchmarks.simulation.session_oracle import Session
 from benchmarks.simulation.site import START_S, Equipment
 from twin.state import Category
@@ -44,7 +54,7 @@ def stretches(flags: Flags) -> list[tuple[int, int]]:
 
 
 def ledger(one: Equipment, messages: Messages, sessions: list[Session], seconds: int) -> npt.NDArray[np.int8]:
-    """The index of each second's category in `CATEGORIES`; the first that matches wins, so the last is written first."""
+    """The index of each second's category in `CATEGORIES`. The first that matches wins: the last is written first."""
     policy = one.policy
     body = physical(messages.told, one, seconds)
     opened, _ = sessions_by_second(sessions, seconds)

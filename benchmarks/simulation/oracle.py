@@ -87,7 +87,9 @@ def tell_stories(trace: Trace) -> dict[str, Story]:
     _live(lived)
     books = {each.one.fact.code: _book(each, trace.site.seconds) for each in lived}
     bills = _bill(lived, books, trace.site, standings)
-    return {code: Story(_uses(each, bills), _alerts(each), books[code]) for each in lived for code in [each.one.fact.code]}
+    return {
+        code: Story(_uses(each, bills), _alerts(each), books[code]) for each in lived for code in [each.one.fact.code]
+    }
 
 
 def _prepare(trace: Trace, one: Equipment, standings: Standings) -> _Lived:
@@ -99,7 +101,16 @@ def _prepare(trace: Trace, one: Equipment, standings: Standings) -> _Lived:
     told = sorted([*heard, *asked], key=lambda each: each.number)
     commands = [each for each in trace.commands if each.controller == one.fact.controller]
     bookings = [each for each in trace.site.bookings if each.instrument == one.fact.code]
-    life = Life(one, live, link.tobytes(), messages, told, commands, bookings, standings)
+    life = Life(
+        one,
+        live=live,
+        link=link.tobytes(),
+        messages=messages,
+        told=told,
+        commands=commands,
+        bookings=bookings,
+        standings=standings,
+    )
     return _Lived(one, messages, live, link, life, bookings)
 
 
@@ -127,7 +138,9 @@ def _bill(
     left_min = {each.project.id: each.free_min for each in site.projects}
     left_cny = {each.project.id: each.fund.left_cny for each in site.projects}
     bills: dict[tuple[str, int], Bill] = {}
-    ended = [(session.ended_s, each.one, session) for each in lived for session in each.life.sessions if session.ended_s]
+    ended = [
+        (session.ended_s, each.one, session) for each in lived for session in each.life.sessions if session.ended_s
+    ]
     for ended_s, one, session in sorted(ended, key=lambda each: (each[0], each[1].fact.code)):
         project = standings.project(session.person.user.id)
         name = project.project.id
@@ -177,7 +190,9 @@ def _alerts(each: _Lived) -> tuple[tuple[int, AlertKind], ...]:
         AlertKind.NO_SHOW: fires_singly(life.no_shows, clear_s=clear_s),
         AlertKind.UNSAFE_TO_CUT: fires_singly(life.unsafe, clear_s=clear_s),
     }
-    return tuple(sorted((START_S + at_s, kind) for kind, moments in fired.items() for at_s in moments if at_s < len(link)))
+    return tuple(
+        sorted((START_S + at_s, kind) for kind, moments in fired.items() for at_s in moments if at_s < len(link))
+    )
 
 
 def _in_others_slots(each: _Lived) -> Flags:

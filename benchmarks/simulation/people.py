@@ -42,7 +42,8 @@ class People:
             if self._chance.random() < 0.3:
                 lock = CloseReason.EMERGENCY if self._chance.random() < 0.4 else CloseReason.STAFF
                 self._clock.at(
-                    midnight_s + self._odd(8 * 3600, 22 * 3600), lambda lock=lock: self._ask.lock(code, "staff", lock)  # type: ignore[misc]  # bound early
+                    midnight_s + self._odd(8 * 3600, 22 * 3600),
+                    lambda lock=lock: self._ask.lock(code, "staff", lock),  # type: ignore[misc]  # bound early
                 )
 
     def _odd(self, from_s: int, until_s: int) -> int:
@@ -150,4 +151,6 @@ class Screens:
 
     def lock(self, instrument: str, user: str, reason: CloseReason) -> None:
         """Somebody ends a session."""
-        self._tell(lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=instrument, user=user, reason=reason))
+        self._tell(
+            lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=instrument, user=user, reason=reason)
+        )

@@ -5,6 +5,7 @@ Second `s` is `[s, s + 1)`, counted from the start of the simulation. Values are
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -123,7 +124,7 @@ def known_by_second(messages: Messages, policy: Policy, seconds: int) -> Flags:
             until_s = min([since_s + stale_s, *(death for death in messages.deaths if death >= each.received_s)])
             known[since_s : max(since_s, until_s)] = True
     ordered = sorted(messages.told, key=lambda each: each.key)
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         near = later.at_s - earlier.at_s <= stale_s
         if later.buffered and near and later.message.boot == earlier.message.boot:
             known[earlier.at_s : later.at_s] = True
@@ -136,7 +137,9 @@ def physical(told: Iterable[Counted], one: Equipment, seconds: int) -> Physical:
     ordered = sorted(told, key=lambda each: each.key)
     readings = [(each.at_s, each.message) for each in ordered if isinstance(each.message, Reading)]
     raw = _steps([(at_s, _raw(reading.power_w, policy)) for at_s, reading in readings], OFF, seconds)
-    occupied = _steps([(at_s, int(reading.occupied)) for at_s, reading in readings if reading.occupied is not None], 0, seconds)
+    occupied = _steps(
+        [(at_s, int(reading.occupied)) for at_s, reading in readings if reading.occupied is not None], 0, seconds
+    )
     relays = [(each.at_s, each.message.relay) for each in ordered if isinstance(each.message, Reading | Ack | Birth)]
     return Physical(
         raw,

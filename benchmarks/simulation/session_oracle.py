@@ -52,6 +52,7 @@ class Life:
     def __init__(
         self,
         one: Equipment,
+        *,
         live: Physical,
         link: bytes,
         messages: Messages,
@@ -134,7 +135,11 @@ class Life:
 
     def _order_failed(self, at_s: int) -> bool:
         order = self._order
-        return order is not None and order.sent_s is not None and at_s >= order.sent_s + self.one.policy.command_timeout_ms // 1000
+        return (
+            order is not None
+            and order.sent_s is not None
+            and at_s >= order.sent_s + self.one.policy.command_timeout_ms // 1000
+        )
 
     def _end_reason(self, at_s: int) -> CloseReason | None:
         if self._state != OPEN:

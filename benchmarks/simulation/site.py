@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from twin.directory import BEIJING, BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact
+from twin.directory import BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact
 from twin.parties import Booking, Downtime, DowntimeCause, Level, Project, Qualification, User, UserCategory
 from twin.policy import AtSlotEnd, Cut, Policy
 from twin.tariffs import NO_FUND, Band, Fund, Payer, PriceList, Rates, Tariff
@@ -180,13 +180,13 @@ def _bookings(chance: random.Random, one: Equipment, users: tuple[UserFact, ...]
             user = chance.choice([each.user for each in users if group not in each.user.groups]).id
             (group,) = next(each.user.groups for each in users if each.user.id == user)
             length = chance.randrange(25, 170)
-            bookings.append(_booking(chance, one, len(bookings), user, group, minute, length))
+            bookings.append(_booking(chance, one, len(bookings), user=user, group=group, minute=minute, length=length))
             minute += length + chance.choice([0, 0, 7, 29, 31, 95, 200])
     return bookings
 
 
 def _booking(
-    chance: random.Random, one: Equipment, number: int, user: str, group: str, minute: int, length: int
+    chance: random.Random, one: Equipment, number: int, *, user: str, group: str, minute: int, length: int
 ) -> Booking:
     start_ms = (START_S + minute * 60) * 1000
     shared = group if chance.random() < 0.5 else None
