@@ -187,3 +187,12 @@ def test_a_site_is_gone_with_more_than_half_of_its_controllers_within_a_minute(
 def test_a_site_is_gone_with_its_broker() -> None:
     assert site_offline([], 1_000, POLICY, 5_000) == Condition(Standing.HOLDS, 5_000)
     assert site_offline([1_000], 1, POLICY, 5_000) == Condition(Standing.HOLDS, 1_000)
+
+
+def test_an_alert_that_is_over_still_says_when_it_fired() -> None:
+    holds, clear = Condition(Standing.HOLDS, 1_000), Condition(Standing.CLEAR, 2_000)
+    alert, _ = advance(None, AlertKind.CLOCK_SKEW, holds, 61_000, POLICY)
+    for condition, at_ms in ((clear, 70_000), (None, 200_000)):
+        alert, _ = advance(alert, AlertKind.CLOCK_SKEW, condition, at_ms, POLICY)
+    assert alert is not None
+    assert (alert.state, alert.fired_ms) == (AlertState.RESOLVED, 61_000)
