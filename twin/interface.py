@@ -358,3 +358,55 @@ class Service(Protocol):
 
     async def sign_out(self, token: str) -> None:
         """End a token."""
+
+    async def unlock(self, person: Person, code: str, wish: UnlockWish) -> Unlocked:
+        """Ask for an instrument, for oneself. Raises NotRecordedError."""
+
+    async def lock(self, person: Person, code: str, *, staff: bool, emergency: bool) -> SessionView | None:
+        """End the session of an instrument: one's own or one's group's, or, as staff, anybody's.
+
+        None: there was no session that this person may end. An emergency cuts the power all the same.
+        Raises NotRecordedError.
+        """
+
+    def access(self, code: str, username: str, at_ms: int, wish: UnlockWish) -> AccessView | None:
+        """What would be answered to a person at a moment; None: there is no such person."""
+
+    async def sessions(self, wanted: SessionQuery) -> tuple[Sequence[SessionView], int]:
+        """Sessions, the newest first, and how many there are in all."""
+
+    async def session(self, id: str) -> SessionView | None:  # noqa: A002 - it is called so on the wire
+        """One session with its charge, which is live while it runs."""
+
+    def running(self, code: str) -> SessionView | None:
+        """The session of an instrument that is opening or open."""
+
+    def alerts(self) -> Sequence[AlertView]:
+        """The alerts that fire now."""
+
+    async def past_alerts(self, wanted: AlertQuery) -> tuple[Sequence[AlertView], int]:
+        """Alerts that are over, the newest first, and how many there are in all."""
+
+    async def acknowledge(self, person: Person, id: str) -> AlertView | None:  # noqa: A002
+        """Take an alert upon oneself; None: no such alert fires. Raises NotRecordedError."""
+
+    async def resolve(self, person: Person, id: str) -> AlertView | None:  # noqa: A002
+        """Say that an alert is over; None: no such alert fires. Raises NotRecordedError."""
+
+    async def silence(self, person: Person, wish: SilenceWish) -> SilenceView:
+        """Have nobody told of some alerts for a while. Raises NotRecordedError."""
+
+    def listen_alerts(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Be told that the alerts that fire are others, or other than before; returns what ends it."""
+
+    async def bookings(self, wanted: BookingQuery) -> tuple[Sequence[BookingView], int]:
+        """Bookings, by their start, and how many there are in all."""
+
+    async def book(self, person: Person, wish: BookingWish) -> BookingView:
+        """Keep an instrument. Raises ConflictError, NotRecordedError."""
+
+    async def booking(self, id: str) -> BookingView | None:  # noqa: A002
+        """One booking."""
+
+    async def cancel(self, person: Person, id: str) -> BookingView | None:  # noqa: A002
+        """Give a booking back; None: there is no such booking that stands. Raises NotRecordedError."""

@@ -16,7 +16,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
 from twin.interface import Service
-from web.api import auth, operations, places, sockets, twins
+from web.api import alerts, auth, bookings, control, operations, places, sessions, sockets, twins
 from web.catalogue import query_of
 from web.hub import Hub
 from web.pages import routes, sign_in
@@ -26,6 +26,7 @@ from web.people import Door
 from web.recent import RecentPower
 from web.security import OriginCheck, add_headers
 from web.settings import WebSettings
+from web.sources import Alerts, Twins
 
 _log = structlog.get_logger(__name__)
 _API = Router(
@@ -39,6 +40,19 @@ _API = Router(
         twins.get_ledger,
         twins.get_power,
         twins.get_recent_power,
+        control.get_access,
+        control.unlock,
+        control.lock,
+        sessions.list_sessions,
+        sessions.get_session,
+        alerts.list_alerts,
+        alerts.acknowledge,
+        alerts.resolve,
+        alerts.silence,
+        bookings.list_bookings,
+        bookings.book,
+        bookings.get_booking,
+        bookings.cancel,
         auth.log_in,
         auth.log_out,
         auth.get_me,
@@ -56,6 +70,7 @@ _PAGES = Router(
     ],
 )
 _OPERATIONS = (operations.get_health, operations.get_metrics)
+_SOCKETS = (sockets.watch_board, sockets.watch_alerts)
 _PER_REQUEST = {
     "wanted": Provide(query_of, sync_to_thread=False),
     "part": Provide(part_of, sync_to_thread=False),
@@ -64,8 +79,9 @@ _OPENAPI = OpenAPIConfig(
     title="USERS Twin",
     version="1",
     description="Live digital twins of shared scientific instruments: catalogue, live state, power and the minute "
-    "ledger. Errors are problem documents (RFC 9457) with a stable `code`. Times are RFC 3339 with offset, power is in "
-    "W. The live board is a WebSocket at `/ws/board?platform=`: first `{rev, snapshot}`, then `{rev, since, changes}`.",
+    "ledger; access, sessions, bookings and alerts. Errors are problem documents (RFC 9457) with a stable `code`. "
+    "Times are RFC 3339 with offset, power is in W, money is decimal strings in CNY. The live board is a WebSocket at "
+    "`/ws/board?platform=`: first `{rev, snapshot}`, then `{rev, since, changes}`; `/ws/alerts` is its like.",
     path="/schema",
     use_handler_docstrings=True,
     render_plugins=[JsonRenderPlugin(path="/openapi.json")],
@@ -75,12 +91,14 @@ _OPENAPI = OpenAPIConfig(
 def create_app(service: Service, settings: WebSettings | None = None) -> Litestar:
     """The web of a service. `settings` are the defaults if left out."""
     settings = settings or WebSettings()
-    hub = Hub(service, settings)
+    hub = Hub("board", Twins(service), settings)
+    alert_hub = Hub("alerts", Alerts(service), settings)
     pages = Pages(service, settings)
     shared: dict[str, object] = {
         "service": service,
         "settings": settings,
         "hub": hub,
+        "alert_hub": alert_hub,
         "pages": pages,
         "door": Door(service),
         "recent_power": RecentPower(service),
@@ -90,12 +108,12 @@ def create_app(service: Service, settings: WebSettings | None = None) -> Litesta
         return OriginCheck(app, settings.origins)
 
     return Litestar(
-        route_handlers=[_API, _PAGES, _static(pages), *_OPERATIONS, sockets.watch_board],
+        route_handlers=[_API, _PAGES, _static(pages), *_OPERATIONS, *_SOCKETS],
         dependencies=_PER_REQUEST | {name: _always(value) for name, value in shared.items()},
         exception_handlers={Exception: pages.answer},
         middleware=[check_origin],
         before_send=[add_headers],
-        lifespan=[_beating(hub)],
+        lifespan=[_beating(hub), _beating(alert_hub)],
         openapi_config=_OPENAPI,
         compression_config=CompressionConfig("gzip", minimum_size=1024, gzip_compress_level=5),
         request_max_body_size=100_000,
@@ -118,7 +136,7 @@ def _tell_failure(task: asyncio.Task[None]) -> None:
         _log.critical("board_hub_failed", exc_info=error)
 
 
-def _beating(hub: Hub) -> Callable[[Litestar], Any]:
+def _beating(hub: Hub[Any]) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         beating = asyncio.create_task(hub.run(), name="board-hub")

@@ -2,20 +2,44 @@
 
 A client has no queue, only a cursor: the revision up to which it has been told. What it is sent is worked out from the
 present state whenever it is ready for more, so a client costs the same however slow it is, and is never told anything
-out of date. Clients at the same cursor share one text; a twin is encoded once however many watch it.
+out of date. Clients at the same cursor share one text; a thing is encoded once however many watch it.
+
+What is shown, twins or alerts, is a `Source`: things by key.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from twin.interface import Service
-from web.scopes import Scope
+_Asked_contra = TypeVar("_Asked_contra", bound=Hashable, contravariant=True)
+_Scope = TypeVar("_Scope", bound=Hashable)
 
 HISTORY_BEATS = 64
 """A client that missed more beats than this is sent a snapshot: most twins have changed by then."""
+
+
+class Source(Protocol[_Asked_contra]):
+    """Things by key, of which a client watches those in its scope."""
+
+    def rev(self) -> int:
+        """The revision of the newest change."""
+
+    def keys(self, scope: _Asked_contra) -> Iterable[str]:
+        """All that a snapshot shows."""
+
+    def has(self, scope: _Asked_contra, key: str) -> bool:
+        """Does this lie in the scope? What is gone does: its going must be told."""
+
+    def only(self, scope: _Asked_contra) -> str | None:
+        """The one key that a scope may be about; None: it may be about many."""
+
+    def value(self, key: str) -> object | None:
+        """A thing as it is now; None: it is gone."""
+
+    def listen(self, listener: Callable[[Sequence[str]], None]) -> Callable[[], None]:
+        """Be told the keys of what has changed; returns what ends it."""
 
 
 class Cursor(NamedTuple):
@@ -34,22 +58,22 @@ class Frame(NamedTuple):
     cursor: Cursor
 
 
-class Board:
-    """All twins as JSON, the order in which they changed, and the frames that follow from it."""
+class Board(Generic[_Scope]):
+    """All things of a source as JSON, the order in which they changed, and the frames that follow from it."""
 
-    def __init__(self, service: Service, history_beats: int = HISTORY_BEATS) -> None:
-        self._service = service
+    def __init__(self, source: Source[_Scope], history_beats: int = HISTORY_BEATS) -> None:
+        self._source = source
         self._encoder = msgspec.json.Encoder()
         self._rev = 0
         self._oldest_rev = 0
         self._changed: dict[str, int] = {}
         self._beats: deque[int] = deque(maxlen=history_beats)
         self._json: dict[str, bytes] = {}
-        self._frames: dict[tuple[Scope, Cursor | None], Frame] = {}
+        self._frames: dict[tuple[_Scope, Cursor | None], Frame] = {}
 
     @property
     def rev(self) -> int:
-        """The revision of the newest change known here; at least as high as that of any twin that is sent."""
+        """The revision of the newest change known here; at least as high as that of anything that is sent."""
         return self._rev
 
     @property
@@ -57,14 +81,14 @@ class Board:
         """The revision at the last beat."""
         return self._beats[-1] if self._beats else self._rev
 
-    def mark(self, codes: Sequence[str]) -> None:
-        """Take note that these twins have changed."""
+    def mark(self, keys: Sequence[str]) -> None:
+        """Take note that these have changed."""
         self._advance(self._rev + 1)
         rev, changed, encoded = self._rev, self._changed, self._json
-        for code in codes:
-            changed.pop(code, None)
-            changed[code] = rev
-            encoded.pop(code, None)
+        for key in keys:
+            changed.pop(key, None)
+            changed[key] = rev
+            encoded.pop(key, None)
 
     def beat(self) -> None:
         """Count time as clients do: one beat is a moment at which all that are ready are sent what is new."""
@@ -80,18 +104,18 @@ class Board:
         self._frames.clear()
         self._oldest_rev = self._rev
 
-    def unencoded(self, scope: Scope, cursor: Cursor | None) -> list[str]:
-        """The twins that have to be encoded before `frame` can answer at once."""
-        return [code for code in self._codes(scope, cursor) if code not in self._json]
+    def unencoded(self, scope: _Scope, cursor: Cursor | None) -> list[str]:
+        """The keys of what has to be encoded before `frame` can answer at once."""
+        return [key for key in self._keys(scope, cursor) if key not in self._json]
 
-    def encode(self, codes: Iterable[str]) -> None:
-        """Encode twins ahead of their frame."""
-        for code in codes:
-            self._encoded(code)
+    def encode(self, keys: Iterable[str]) -> None:
+        """Encode things ahead of their frame."""
+        for key in keys:
+            self._encoded(key)
 
-    def frame(self, scope: Scope, cursor: Cursor | None) -> Frame:
+    def frame(self, scope: _Scope, cursor: Cursor | None) -> Frame:
         """What a client is to be sent: changes since its cursor, or a snapshot where it has none or fell behind."""
-        self._advance(self._service.rev())
+        self._advance(self._source.rev())
         key = (scope, cursor)
         if key not in self._frames:
             self._frames[key] = self._build(scope, cursor)
@@ -107,49 +131,49 @@ class Board:
             self._rev = rev
             self._frames.clear()
 
-    def _build(self, scope: Scope, cursor: Cursor | None) -> Frame:
+    def _build(self, scope: _Scope, cursor: Cursor | None) -> Frame:
         told = Cursor(self._rev, self._rev)
         if cursor is None or self._is_behind(cursor):
             return Frame(self._snapshot(scope), told)
-        codes = self._codes(scope, cursor)
-        if not codes:
+        keys = self._keys(scope, cursor)
+        if not keys:
             return Frame(None, cursor._replace(seen_rev=self._rev))
-        twins = [self._encoded(code) for code in codes]
-        if None in twins:  # one has left the catalogue, which changes alone cannot say
+        things = [self._encoded(key) for key in keys]
+        if None in things:  # one is gone, which changes alone cannot say
             return Frame(self._snapshot(scope), told)
-        return Frame(self._text(b'"since":%d,"changes":[' % cursor.sent_rev, twins), told)
+        return Frame(self._text(b'"since":%d,"changes":[' % cursor.sent_rev, things), told)
 
-    def _snapshot(self, scope: Scope) -> str:
-        return self._text(b'"snapshot":[', [self._encoded(code) for code in self._codes(scope, None)])
+    def _snapshot(self, scope: _Scope) -> str:
+        return self._text(b'"snapshot":[', [self._encoded(key) for key in self._keys(scope, None)])
 
-    def _text(self, head: bytes, twins: list[bytes | None]) -> str:
-        body = b",".join(twin for twin in twins if twin is not None)
+    def _text(self, head: bytes, things: list[bytes | None]) -> str:
+        body = b",".join(thing for thing in things if thing is not None)
         return (b'{"rev":%d,' % self._rev + head + body + b"]}").decode()
 
     def _is_behind(self, cursor: Cursor) -> bool:
         return cursor.seen_rev < self._oldest_rev
 
-    def _codes(self, scope: Scope, cursor: Cursor | None) -> list[str]:
+    def _keys(self, scope: _Scope, cursor: Cursor | None) -> list[str]:
         if cursor is None or self._is_behind(cursor):
-            return [i.code for i in self._service.instruments() if i.controller is not None and scope.has(i)]
-        changed = self._since(cursor.seen_rev, scope.instrument)
-        return [code for code in changed if scope.has(self._service.instrument(code))]
+            return list(self._source.keys(scope))
+        changed = self._since(cursor.seen_rev, self._source.only(scope))
+        return [key for key in changed if self._source.has(scope, key)]
 
     def _since(self, rev: int, only: str | None) -> Iterable[str]:
         if only is not None:
             if self._changed.get(only, -1) > rev:
                 yield only
             return
-        for code in reversed(self._changed):
-            if self._changed[code] <= rev:
+        for key in reversed(self._changed):
+            if self._changed[key] <= rev:
                 return
-            yield code
+            yield key
 
-    def _encoded(self, code: str) -> bytes | None:
-        encoded = self._json.get(code)
+    def _encoded(self, key: str) -> bytes | None:
+        encoded = self._json.get(key)
         if encoded is None:
-            view = self._service.view(code)
-            if view is None:
+            value = self._source.value(key)
+            if value is None:
                 return None
-            encoded = self._json[code] = self._encoder.encode(view)
+            encoded = self._json[key] = self._encoder.encode(value)
         return encoded

@@ -1,44 +1,46 @@
-"""The board hub: wakes its clients when there is news, and lets each take frames at its own pace."""
+"""The hub of a board: wakes its clients when there is news, and lets each take frames at its own pace."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from twin.interface import Service
-from web.board import Board, Cursor
-from web.scopes import Scope
+from web.board import Board, Cursor, Source
 from web.settings import WebSettings
+
+_Scope = TypeVar("_Scope", bound=Hashable)
 
 LONGEST_FRAME_S = 1.0
 BUSY_SHARE = 0.2
 """Boards may keep the service busy for this share of the time before frames become rarer."""
 ENCODE_AT_ONCE = 200
-"""Twins encoded before others get their turn: a few milliseconds."""
+"""Things encoded before others get their turn: a few milliseconds."""
 
 
 class HubFullError(Exception):
     """All places at the boards are taken."""
 
 
-class Hub:
+class Hub(Generic[_Scope]):
     """Shares one `Board` among all clients. While nobody watches it does not even listen."""
 
-    def __init__(self, service: Service, settings: WebSettings) -> None:
-        self._service = service
+    def __init__(self, name: str, source: Source[_Scope], settings: WebSettings) -> None:
+        """`name` is what its figures are called after."""
+        self._source = source
         self._settings = settings
-        self._board = Board(service)
+        self._board = Board(source)
         self._stop_listening: Callable[[], None] | None = None
         self._news = asyncio.Event()
         self._beat = asyncio.Event()
-        self._watched: dict[Scope, int] = {}
+        self._watched: dict[_Scope, int] = {}
         registry = self._registry = CollectorRegistry()
-        self._clients = Gauge("twin_board_clients", "Boards being watched", registry=registry)
-        self._frames = Counter("twin_board_frames", "Frames handed to boards", registry=registry)
-        self._refused = Counter("twin_board_refused", "Boards refused: all places taken", registry=registry)
-        self.let_go = Counter("twin_board_let_go", "Boards let go: too slow to read", registry=registry)
+        self._clients = Gauge(f"twin_{name}_clients", "Boards being watched", registry=registry)
+        self._frames = Counter(f"twin_{name}_frames", "Frames handed to boards", registry=registry)
+        self._refused = Counter(f"twin_{name}_refused", "Boards refused: all places taken", registry=registry)
+        self.let_go = Counter(f"twin_{name}_let_go", "Boards let go: too slow to read", registry=registry)
 
     def metrics(self) -> bytes:
         """Prometheus text about the boards."""
@@ -57,7 +59,7 @@ class Hub:
             busy_s = time.perf_counter() - began_s
             await asyncio.sleep(min(LONGEST_FRAME_S, max(self._settings.frame_ms / 1000, busy_s / BUSY_SHARE)))
 
-    async def frames(self, scope: Scope) -> AsyncGenerator[str]:
+    async def frames(self, scope: _Scope) -> AsyncGenerator[str]:
         """Frames for one client, from a snapshot on, as fast as it takes them.
 
         Raises:
@@ -83,10 +85,10 @@ class Hub:
     def _at_last_beat(self) -> Cursor:
         return Cursor(self._board.beaten_rev, self._board.beaten_rev)
 
-    async def _encode(self, scope: Scope, cursor: Cursor | None) -> None:
-        codes = self._board.unencoded(scope, cursor)
-        for start in range(0, len(codes), ENCODE_AT_ONCE):
-            self._board.encode(codes[start : start + ENCODE_AT_ONCE])
+    async def _encode(self, scope: _Scope, cursor: Cursor | None) -> None:
+        keys = self._board.unencoded(scope, cursor)
+        for start in range(0, len(keys), ENCODE_AT_ONCE):
+            self._board.encode(keys[start : start + ENCODE_AT_ONCE])
             await asyncio.sleep(0)
 
     async def _wait(self, beat: asyncio.Event) -> None:
@@ -99,28 +101,28 @@ class Hub:
         self._beat.set()
         self._beat = asyncio.Event()
 
-    def _hear(self, codes: Sequence[str]) -> None:
-        self._board.mark(codes)
+    def _hear(self, keys: Sequence[str]) -> None:
+        self._board.mark(keys)
         self._news.set()
 
     @contextmanager
-    def _place(self, scope: Scope) -> Iterator[None]:
+    def _place(self, scope: _Scope) -> Iterator[None]:
         self._enter(scope)
         try:
             yield
         finally:
             self._leave(scope)
 
-    def _enter(self, scope: Scope) -> None:
+    def _enter(self, scope: _Scope) -> None:
         if sum(self._watched.values()) >= self._settings.max_boards:
             self._refused.inc()
             raise HubFullError
         if self._stop_listening is None:
-            self._stop_listening = self._service.listen(self._hear)
+            self._stop_listening = self._source.listen(self._hear)
         self._watched[scope] = self._watched.get(scope, 0) + 1
         self._clients.inc()
 
-    def _leave(self, scope: Scope) -> None:
+    def _leave(self, scope: _Scope) -> None:
         self._clients.dec()
         self._watched[scope] -= 1
         if not self._watched[scope]:

@@ -54,6 +54,12 @@ def page_of(
     part: Part,
 ) -> Page[_Item]:
     """The page that was asked for; only what stands on it is worked out by `item`."""
+    items = [item(one) for one in found[part.offset : part.offset + part.limit]]
+    return page_with(request, items, len(found), part)
+
+
+def page_with(request: Request[Any, Any, Any], items: list[_Item], total: int, part: Part) -> Page[_Item]:
+    """The page that was asked for, of a list that has been cut to it already."""
     limit, offset = part.limit, part.offset
 
     def link(to: int) -> str:
@@ -62,6 +68,6 @@ def page_of(
 
     links = Links(
         previous=link(max(0, offset - limit)) if offset > 0 else None,
-        next=link(offset + limit) if offset + limit < len(found) else None,
+        next=link(offset + limit) if offset + limit < total else None,
     )
-    return Page([item(one) for one in found[offset : offset + limit]], len(found), limit, offset, links)
+    return Page(items, total, limit, offset, links)

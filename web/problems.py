@@ -10,6 +10,8 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from twin.interface import ConflictError, NotRecordedError
+
 PROBLEM_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 
@@ -44,18 +46,34 @@ class Code(_Kind, Enum):
     UNKNOWN_PLATFORM = _Kind(
         HTTPStatus.NOT_FOUND, "There is no such platform", "Look its code up in /api/v1/platforms."
     )
+    UNKNOWN_PERSON = _Kind(HTTPStatus.NOT_FOUND, "There is no such person", "Check the user name.")
+    UNKNOWN_SESSION = _Kind(HTTPStatus.NOT_FOUND, "There is no such session", "Look its id up in /api/v1/sessions.")
+    UNKNOWN_ALERT = _Kind(HTTPStatus.NOT_FOUND, "No such alert fires", "Look its id up in /api/v1/alerts.")
+    UNKNOWN_BOOKING = _Kind(HTTPStatus.NOT_FOUND, "There is no such booking", "Look its id up in /api/v1/bookings.")
     NOT_FOUND = _Kind(HTTPStatus.NOT_FOUND, "There is nothing here", "See /schema/openapi.json for what there is.")
     METHOD_NOT_ALLOWED = _Kind(
         HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here", "Use a method that `Allow` names."
     )
+    CONFLICT = _Kind(HTTPStatus.CONFLICT, "This cannot be booked", "Choose one of the stretches in `free`.")
+    NO_SESSION = _Kind(HTTPStatus.CONFLICT, "There is no session to end", "Look at the twin for what is going on.")
     TOO_LARGE = _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large", "Send less at once.")
     TOO_MANY_ATTEMPTS = _Kind(
         HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in", "Wait as long as `Retry-After` says."
+    )
+    NOT_RECORDED = _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "It could not be recorded, so it was not done", "Try again in a moment."
     )
     UNAVAILABLE = _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot answer now", "Try again in a moment.")
     INTERNAL_ERROR = _Kind(
         HTTPStatus.INTERNAL_SERVER_ERROR, "The service has failed", "Try again; if it stays, tell the operator."
     )
+
+
+class Stretch(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """A stretch of time that could be booked instead, RFC 3339."""
+
+    start: str
+    end: str
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
@@ -68,12 +86,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[Any] = (),
+        free: Sequence[Stretch] = (),
     ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.headers = dict(headers or {})
         self.errors = tuple(errors)
+        self.free = tuple(free)
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,6 +106,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     advice: str
     instance: str
     errors: tuple[Any, ...] = ()
+    free: tuple[Stretch, ...] = ()
     type: str = "about:blank"
 
 
@@ -94,6 +115,10 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case NotRecordedError():
+            return Problem(Code.NOT_RECORDED, str(error) or "Nothing has changed.")
+        case ConflictError():
+            return Problem(Code.CONFLICT, str(error), free=[Stretch(*each) for each in error.free])
         case ValidationException():
             return Problem(Code.INVALID_PARAMETER, error.detail, errors=_as_spelt(error.extra))
         case HTTPException():
@@ -105,7 +130,9 @@ def problem_of(error: Exception) -> Problem:
 def document_of(problem: Problem, path: str) -> ProblemDocument:
     """The document that tells of a problem met at a path."""
     status, title, advice = problem.code
-    return ProblemDocument(title, int(status), problem.code.name, problem.detail, advice, path, problem.errors)
+    return ProblemDocument(
+        title, int(status), problem.code.name, problem.detail, advice, path, problem.errors, problem.free
+    )
 
 
 def heed(request: Request[Any, Any, Any], error: Exception) -> Problem:
@@ -126,7 +153,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     )
 
 
-_SPELT = {"category": "state", "start": "from", "end": "to", "form": "format"}
+_SPELT = {"category": "state", "start": "from", "end": "to", "form": "format", "standing": "state"}
 """Parameters that cannot be called in Python what they are called in a URL."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from twin.interface import Instrument, Platform
+from twin.interface import AlertView, Instrument, Platform
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -20,6 +20,16 @@ class Scope(msgspec.Struct, frozen=True):
         if self.instrument is not None and instrument.code != self.instrument:
             return False
         return self.platforms is None or instrument.platform in self.platforms
+
+
+class AlertScope(msgspec.Struct, frozen=True):
+    """Alerts of some instruments; None: all, and those about the site."""
+
+    instruments: frozenset[str] | None = None
+
+    def has(self, alert: AlertView) -> bool:
+        """Does this alert lie in the scope?"""
+        return self.instruments is None or alert.instrument in self.instruments
 
 
 def with_children(platforms: Iterable[Platform], code: str) -> frozenset[str] | None:

@@ -19,5 +19,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After this long without news a board gets an empty frame, which tells it that the line is alive."""
     send_timeout_ms: Annotated[int, Meta(ge=1)] = 10_000
     """A board that takes a frame for longer is let go."""
+    recheck_ms: Annotated[int, Meta(ge=1)] = 60_000
+    """How often it is looked whether somebody who watches alerts is still signed in."""
     title_zh: str = "USERS 仪器实况"
     title_en: str = "USERS Live"

@@ -12,10 +12,12 @@ from web.pages.rendering import Pages
 from web.paging import Part
 from web.people import Door
 from web.recent import RecentPower
+from web.scopes import AlertScope, Scope
 from web.settings import WebSettings
 
 TheService: TypeAlias = NamedDependency[SkipValidation[Service]]
-TheHub: TypeAlias = NamedDependency[SkipValidation[Hub]]
+TheHub: TypeAlias = NamedDependency[SkipValidation[Hub[Scope]]]
+TheAlertHub: TypeAlias = NamedDependency[SkipValidation[Hub[AlertScope]]]
 TheDoor: TypeAlias = NamedDependency[SkipValidation[Door]]
 TheRecentPower: TypeAlias = NamedDependency[SkipValidation[RecentPower]]
 TheSettings: TypeAlias = NamedDependency[SkipValidation[WebSettings]]

@@ -273,7 +273,7 @@ async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(site: Site
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
-    assert (await site.http.get("/api/v1/auth/me")).json()["role"] == "manager"
+    assert (await site.http.get("/api/v1/auth/me")).json()["role"] == "platform_manager"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from web.board import HISTORY_BEATS
 from web.hub import Hub
 from web.problems import Code
 from web.settings import WebSettings
+from web.sources import REMEMBERED, Alerts, Twins
 
 ROOT = Path(__file__).parents[2]
 CODE = ("twin", "web", "controllers_sim", "benchmarks")
@@ -301,7 +302,8 @@ def test_every_variable_that_is_read_is_described() -> None:
 
 
 def test_every_metric_is_described_with_its_kind() -> None:
-    text = (Metrics().text() + Hub(Campus(), WebSettings()).metrics()).decode()
+    hubs = (Hub("board", Twins(Campus()), WebSettings()), Hub("alerts", Alerts(Campus()), WebSettings()))
+    text = b"".join((Metrics().text(), *(hub.metrics() for hub in hubs))).decode()
     metrics = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     described = {row[0].strip("`"): row[1] for row in _rows(_section(_page("operations.md"), "## Metrics"))}
     assert described == {name: kind for name, kind in metrics.items() if not name.endswith("_created")}
@@ -349,7 +351,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     bounds = _section(_page("architecture.md"), "## Every queue and its bound")
     limits = (
         *(MAX_MESSAGES, MAX_BYTES, MAX_UNHELD, MAX_READINGS, MAX_BOOTS, MAX_RANGES, TRAIL_LENGTH, MAX_A_ROUND),
-        *(HISTORY_BEATS, WebSettings().max_boards),
+        *(HISTORY_BEATS, WebSettings().max_boards, REMEMBERED),
     )
     for limit in limits:
         assert len(re.findall(rf"(?<![\d,]){limit:,}(?![\d,])", bounds)) >= limits.count(limit), limit

@@ -5,7 +5,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from twin.interface import Health
-from web.shared import TheHub, TheService
+from web.shared import TheAlertHub, TheHub, TheService
 
 
 @get("/health", summary="How the service and its parts are", tags=["operations"])
@@ -17,6 +17,7 @@ async def get_health(service: TheService) -> Response[Health]:
 
 
 @get("/metrics", summary="Figures for Prometheus", tags=["operations"], sync_to_thread=False)
-def get_metrics(service: TheService, hub: TheHub) -> Response[bytes]:
+def get_metrics(service: TheService, hub: TheHub, alert_hub: TheAlertHub) -> Response[bytes]:
     """Give the service's figures in the text format of Prometheus."""
-    return Response(service.metrics() + hub.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    figures = service.metrics() + hub.metrics() + alert_hub.metrics()
+    return Response(figures, media_type=CONTENT_TYPE_PLAIN_0_0_4)

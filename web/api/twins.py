@@ -12,7 +12,7 @@ from twin.interface import LedgerDay, PowerSeries
 from twin.views import TwinView
 from web.api.places import Code, Format, wants_csv
 from web.catalogue import find, twin_of
-from web.clock import local_today
+from web.clock import local_today, moment_ms
 from web.paging import Page, page_of
 from web.problems import Code as ProblemCode
 from web.problems import Problem
@@ -60,8 +60,8 @@ async def get_power(
 ) -> PowerSeries:
     """Give mean and highest power (W) in equal buckets; the last 24 hours if no time is named."""
     twin_of(service, code)
-    end_ms = service.now_ms() if end is None else _moment_ms("to", end)
-    start_ms = end_ms - 24 * 3_600_000 if start is None else _moment_ms("from", start)
+    end_ms = service.now_ms() if end is None else moment_ms("to", end)
+    start_ms = end_ms - 24 * 3_600_000 if start is None else moment_ms("from", start)
     if not 0 < end_ms - start_ms <= LONGEST / timedelta(milliseconds=1):
         raise Problem(ProblemCode.INVALID_PARAMETER, "`from` must lie before `to`, by a year at most.")
     return await service.power(code, start_ms, end_ms, points)
@@ -74,12 +74,6 @@ async def get_recent_power(
 ) -> RecentPowerView:
     """Give the mean power (W) a minute of every twin, oldest first; None where nothing was read."""
     return await recent_power.get(minutes)
-
-
-def _moment_ms(name: str, moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise Problem(ProblemCode.INVALID_PARAMETER, f"`{name}` needs an offset, such as Z or +08:00.")
-    return round(moment.timestamp() * 1000)
 
 
 def _table(day: LedgerDay) -> Response[bytes]:

@@ -5,27 +5,27 @@
 
 import asyncio
 import random
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from math import sin
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tests.unit.web.desk import Desk
 from twin.interface import (
     Health,
     Instrument,
     LedgerDay,
     LedgerSegment,
     Listener,
-    Person,
     Platform,
     PowerSeries,
 )
 from twin.state import Category, LinkState, OccupancyState
-from twin.views import ClassName, PowerView, RelayView, TwinView, rfc3339
+from twin.views import AlertBrief, ClassName, PowerView, RelayView, SessionBrief, TwinView, rfc3339
 
 START_MS = 1_760_000_000_000
 """2025-10-09 16:53:20 in Shanghai."""
@@ -49,17 +49,16 @@ STATES = tuple(Category)
 _WATTS = {Category.OFF: 0.4, Category.STANDBY: 21.0, Category.IDLE: 25.0, Category.COOLDOWN: 30.0}
 
 
-class Campus:
-    """Instruments of which all but every fifth have a controller. One account: `manager`, password `right`."""
+class Campus(Desk):
+    """Instruments of which all but every fifth have a controller. Accounts: `desk.PEOPLE`, password `right`."""
 
     def __init__(self, count: int = 15, clock_ms: int = START_MS) -> None:
-        self.clock_ms = clock_ms
+        super().__init__(clock_ms)
         self.health_status: Health = Health("ok", {"broker": {"status": "ok"}, "database": {"status": "ok"}})
         self.listeners: list[Listener] = []
         self.ledgers_asked: list[tuple[str, date]] = []
         self.recent_asked = 0
         self._rev = 0
-        self._tokens: set[str] = set()
         self._instruments = {i.code: i for i in map(_instrument, range(count))}
         self._views: dict[str, TwinView] = {}
         for number, instrument in enumerate(self._instruments.values()):
@@ -83,10 +82,23 @@ class Campus:
         return self._instruments.get(code)
 
     def views(self) -> Sequence[TwinView]:
-        return list(self._views.values())
+        return [self._told(view) for view in self._views.values()]
 
     def view(self, code: str) -> TwinView | None:
-        return self._views.get(code)
+        view = self._views.get(code)
+        return None if view is None else self._told(view)
+
+    def _told(self, view: TwinView) -> TwinView:
+        """A twin with what stands at the desk."""
+        session = self.running(view.instrument)
+        brief = session and SessionBrief(session.id, "open", session.requested, session.due)
+        firing = [alert for alert in self.firing.values() if alert.instrument == view.instrument]
+        alerts = tuple(AlertBrief(a.id, a.kind, cast("Any", a.severity), a.since) for a in firing)
+        return msgspec.structs.replace(view, session=brief or view.session, alerts=alerts)
+
+    def touch(self, code: str | None) -> None:
+        if code in self._views:
+            self.change(code)
 
     def rev(self) -> int:
         return self._rev
@@ -115,19 +127,6 @@ class Campus:
 
     def metrics(self) -> bytes:
         return b"# HELP twin_twins Twins\n# TYPE twin_twins gauge\ntwin_twins 12\n"
-
-    async def sign_in(self, username: str, password: str) -> str | None:
-        if (username, password) != ("manager", "right"):
-            return None
-        token = secrets.token_urlsafe(16)
-        self._tokens.add(token)
-        return token
-
-    async def person(self, token: str) -> Person | None:
-        return Person("manager", "manager", "张晓华") if token in self._tokens else None
-
-    async def sign_out(self, token: str) -> None:
-        self._tokens.discard(token)
 
     def change(
         self, code: str, *, state: Category | None = None, watts: float | None = None, tell: bool = True

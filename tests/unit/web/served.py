@@ -39,7 +39,10 @@ class Site:
         await self._running.aclose()
 
     def board(self, query: str = "", **options: Any) -> connect:
-        return connect(f"ws://127.0.0.1:{self.port}/ws/board{query}", proxy=None, **options)
+        return self.socket(f"/ws/board{query}", **options)
+
+    def socket(self, path: str, **options: Any) -> connect:
+        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, **options)
 
 
 @asynccontextmanager

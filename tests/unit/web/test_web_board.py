@@ -14,6 +14,7 @@ from twin.state import Category
 from web.board import Board, Cursor
 from web.catalogue import scope_of
 from web.scopes import Scope
+from web.sources import Twins
 
 ALL = Scope()
 
@@ -21,7 +22,7 @@ ALL = Scope()
 class Client:
     """Applies frames as a browser does, and notices a gap."""
 
-    def __init__(self, board: Board, scope: Scope) -> None:
+    def __init__(self, board: Board[Scope], scope: Scope) -> None:
         self.board = board
         self.scope = scope
         self.cursor: Cursor | None = None
@@ -50,7 +51,7 @@ class Client:
 
 def present(campus: Campus, scope: Scope) -> dict[str, Any]:
     seen = [v for v in campus.views() if scope.has(campus.instrument(v.instrument))]
-    return {view.instrument: json.loads(Board(campus)._encoder.encode(view)) for view in seen}  # noqa: SLF001
+    return {view.instrument: json.loads(Board(Twins(campus))._encoder.encode(view)) for view in seen}  # noqa: SLF001
 
 
 @pytest.fixture
@@ -59,13 +60,13 @@ def campus() -> Campus:
 
 
 @pytest.fixture
-def board(campus: Campus) -> Board:
-    board = Board(campus, history_beats=4)
+def board(campus: Campus) -> Board[Scope]:
+    board = Board(Twins(campus), history_beats=4)
     campus.listen(board.mark)
     return board
 
 
-def test_starts_with_a_snapshot_of_all(campus: Campus, board: Board) -> None:
+def test_starts_with_a_snapshot_of_all(campus: Campus, board: Board[Scope]) -> None:
     client = Client(board, ALL)
     client.read()
     assert client.twins == present(campus, ALL)
@@ -73,7 +74,7 @@ def test_starts_with_a_snapshot_of_all(campus: Campus, board: Board) -> None:
     assert client.kinds == ["snapshot"]
 
 
-def test_sends_only_what_changed_once(campus: Campus, board: Board) -> None:
+def test_sends_only_what_changed_once(campus: Campus, board: Board[Scope]) -> None:
     client = Client(board, ALL)
     client.read()
     campus.change("SEM-000", watts=1.0)
@@ -86,7 +87,7 @@ def test_sends_only_what_changed_once(campus: Campus, board: Board) -> None:
     assert board.frame(ALL, cursor).text is None
 
 
-def test_clients_at_one_cursor_share_one_text(campus: Campus, board: Board) -> None:
+def test_clients_at_one_cursor_share_one_text(campus: Campus, board: Board[Scope]) -> None:
     one, other = Client(board, ALL), Client(board, ALL)
     one.read()
     other.read()
@@ -95,7 +96,7 @@ def test_clients_at_one_cursor_share_one_text(campus: Campus, board: Board) -> N
     assert board.frame(ALL, one.cursor).text is board.frame(ALL, other.cursor).text
 
 
-def test_a_twin_is_encoded_once_a_revision(campus: Campus, board: Board) -> None:
+def test_a_twin_is_encoded_once_a_revision(campus: Campus, board: Board[Scope]) -> None:
     for scope in (ALL, scope_of(campus, "ANALYSIS"), Scope(instrument="SEM-000")):
         Client(board, scope).read()
     assert board.unencoded(ALL, None) == []
@@ -103,7 +104,7 @@ def test_a_twin_is_encoded_once_a_revision(campus: Campus, board: Board) -> None
     assert board.unencoded(ALL, None) == ["SEM-000"]
 
 
-def test_tells_a_platform_only_of_its_own_and_its_children(campus: Campus, board: Board) -> None:
+def test_tells_a_platform_only_of_its_own_and_its_children(campus: Campus, board: Board[Scope]) -> None:
     scope = scope_of(campus, "MATERIALS")
     client = Client(board, scope)
     client.read()
@@ -117,7 +118,7 @@ def test_tells_a_platform_only_of_its_own_and_its_children(campus: Campus, board
     assert client.twins == present(campus, scope)
 
 
-def test_who_misses_too_many_beats_gets_a_snapshot(campus: Campus, board: Board) -> None:
+def test_who_misses_too_many_beats_gets_a_snapshot(campus: Campus, board: Board[Scope]) -> None:
     quick, slow = Client(board, ALL), Client(board, ALL)
     quick.read()
     slow.read()
@@ -131,7 +132,7 @@ def test_who_misses_too_many_beats_gets_a_snapshot(campus: Campus, board: Board)
     assert slow.twins == quick.twins == present(campus, ALL)
 
 
-def test_whoever_sees_nothing_of_what_changes_does_not_fall_behind(campus: Campus, board: Board) -> None:
+def test_whoever_sees_nothing_of_what_changes_does_not_fall_behind(campus: Campus, board: Board[Scope]) -> None:
     client = Client(board, Scope(instrument="NMR-005"))
     client.read()
     for _ in range(9):
@@ -143,7 +144,7 @@ def test_whoever_sees_nothing_of_what_changes_does_not_fall_behind(campus: Campu
     assert client.kinds == ["snapshot", "changes"]
 
 
-def test_an_instrument_that_leaves_is_told_by_a_snapshot(campus: Campus, board: Board) -> None:
+def test_an_instrument_that_leaves_is_told_by_a_snapshot(campus: Campus, board: Board[Scope]) -> None:
     client = Client(board, ALL)
     client.read()
     campus.remove("SEM-000")
@@ -152,7 +153,7 @@ def test_an_instrument_that_leaves_is_told_by_a_snapshot(campus: Campus, board: 
     assert "SEM-000" not in client.twins
 
 
-def test_forgets_everything_and_begins_anew(campus: Campus, board: Board) -> None:
+def test_forgets_everything_and_begins_anew(campus: Campus, board: Board[Scope]) -> None:
     Client(board, ALL).read()
     board.forget()
     campus.change("SEM-000", watts=77.0, tell=False)
@@ -171,7 +172,7 @@ class Watching(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.campus = Campus(10)
-        self.board = Board(self.campus, history_beats=3)
+        self.board = Board(Twins(self.campus), history_beats=3)
         self.campus.listen(self.board.mark)
         scopes = (ALL, scope_of(self.campus, "MATERIALS"), Scope(instrument="SEM-000"), scope_of(self.campus, "ENERGY"))
         self.clients = [Client(self.board, scope) for scope in scopes * 2]
