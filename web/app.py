@@ -19,7 +19,10 @@ from twin.interface import Service
 from web.api import alerts, auth, bookings, control, operations, places, sessions, sockets, twins
 from web.catalogue import query_of
 from web.hub import Hub
+from web.pages import alerts as alert_pages
+from web.pages import control as control_forms
 from web.pages import routes, sign_in
+from web.pages import sessions as session_pages
 from web.pages.rendering import STATIC, Pages
 from web.paging import part_of
 from web.people import Door
@@ -64,6 +67,14 @@ _PAGES = Router(
         routes.show_board,
         routes.show_catalogue,
         routes.show_instrument,
+        control_forms.unlock,
+        control_forms.lock,
+        session_pages.show_sessions,
+        session_pages.show_session,
+        alert_pages.show_alerts,
+        alert_pages.acknowledge,
+        alert_pages.resolve,
+        alert_pages.silence,
         sign_in.show_sign_in,
         sign_in.sign_in,
         sign_in.sign_out,

@@ -11,12 +11,16 @@ from twin.interface import Instrument, Platform
 from twin.state import Category
 from web.catalogue import Query, entry_of, find, instrument_of
 from web.clock import local_today
+from web.pages.bench import bench_of
 from web.pages.day import day_view
 from web.pages.platforms import branches
 from web.paging import Part, page_of
+from web.people import person_of
 from web.shared import ThePages, TheService
 
 PAGE_LENGTH = 50
+OUTCOMES = {"granted", "denied", "ended", "stopped"}
+"""What may have come of the form that led back to an instrument's page."""
 HTML = Response[str]
 
 
@@ -63,12 +67,16 @@ async def show_instrument(
     today = local_today(service)
     connected = service.view(code) is not None
     ledger = await service.ledger(code, date or today) if connected else None
+    person = await person_of(service, request)
+    outcome = request.query_params.get("outcome")
     return await pages.render(
         request,
         "instrument.html",
         instrument=instrument,
         lineage=_lineage(service, instrument),
         day=None if ledger is None else day_view(ledger, service.timezone, today),
+        bench=await bench_of(service, person, code, pages.voice(request)) if connected else None,
+        outcome=outcome if outcome in OUTCOMES else None,
     )
 
 

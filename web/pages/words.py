@@ -5,9 +5,12 @@ from collections.abc import Callable
 from twin.state import Category
 
 
-def _(word: str) -> str:
+def marked(word: str) -> str:
+    """A word that is to be translated; nothing more happens here."""
     return word
 
+
+_ = marked
 
 STATES: dict[Category, str] = {
     Category.USE: _("In use"),
@@ -57,6 +60,12 @@ _SCRIPT = {
     "open": _("open"),
     "closed": _("closed"),
     "notReported": _("not reported"),
+    "until": _("until {time}"),
+    "starting": _("starting"),
+    "inSession": _("session since {time}"),
+    "coolingUntil": _("cooling down, until {time} at most"),
+    "bookedUntil": _("booked until {time}"),
+    "alerts": _("alerts: {n}"),
 }
 LEVELS = {"university": _("University"), "college": _("College"), "department": _("Department")}
 

@@ -23,7 +23,7 @@ let drawing = 0;
 
 const filters = new Filters();
 const wall = new Wall(() => arrange());
-const feed = new Feed();
+const feed = new Feed("/ws/board");
 
 /** For each platform the codes of itself and all below it. */
 function families(list) {
@@ -40,7 +40,7 @@ function takeIn({ detail }) {
     views.clear();
     whole = true;
   }
-  for (const twin of detail.twins) {
+  for (const twin of detail.items) {
     views.set(twin.instrument, twin);
     changed.add(twin.instrument);
   }
@@ -55,7 +55,7 @@ async function draw() {
   } catch (error) {
     console.warn(error);
     whole = true;
-    setTimeout(() => takeIn({ detail: { twins: [] } }), 2000);
+    setTimeout(() => takeIn({ detail: { items: [] } }), 2000);
   } finally {
     drawing = 0;
   }
@@ -148,7 +148,7 @@ setInterval(() => {
 }, 20_000);
 setInterval(() => document.hidden || drawSparks(), 60_000);
 filters.addEventListener("change", arrange);
-feed.addEventListener("twins", takeIn);
+feed.addEventListener("news", takeIn);
 showLine(feed);
 listenToKeys(filters, wall);
 feed.open();

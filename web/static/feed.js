@@ -1,7 +1,8 @@
 /**
  * The live feed: a snapshot, then changes, over a socket that comes back by itself.
  *
- * Events: "twins" {twins, whole} with what is new, "line" {line: "connecting" | "live" | "lost", seconds, reason}.
+ * Events: "news" {items, whole} with what is new, "line" {line: "connecting" | "live" | "lost", seconds, reason}, and
+ * "refused" where one is not, or not any more, allowed to watch: the feed does not come back by itself then.
  * Every frame names the revision it follows; one that does not follow what was last heard means a gap, and a gap means a
  * new connection with a new snapshot. So does silence: the service sends an empty frame at least every ten seconds.
  */
@@ -9,17 +10,22 @@
 const SILENCE_MS = 30_000;
 const LONGEST_WAIT_S = 30;
 
+const REFUSED = [4401, 4403];
+
 export class Feed extends EventTarget {
-  #query;
+  #address;
   #socket = null;
   #rev = null;
   #failures = 0;
   #timer = 0;
 
-  /** @param {Object<string, string>} query what to watch: `platform` or `instrument`. */
-  constructor(query = {}) {
+  /**
+   * @param {string} path the socket: that of the board, or of the alerts.
+   * @param {Object<string, string>} query what to watch: `platform` or `instrument`.
+   */
+  constructor(path, query = {}) {
     super();
-    this.#query = new URLSearchParams(query).toString();
+    this.#address = `${location.origin.replace(/^http/, "ws")}${path}?${new URLSearchParams(query)}`;
     addEventListener("online", () => this.#retryNow());
     addEventListener("pagehide", () => this.#drop());
     addEventListener("pageshow", (event) => event.persisted && this.#retryNow());
@@ -29,11 +35,14 @@ export class Feed extends EventTarget {
   open() {
     this.#drop();
     this.#tell("line", { line: this.#failures ? "lost" : "connecting", seconds: 0 });
-    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws/board?${this.#query}`);
+    const socket = new WebSocket(this.#address);
     this.#socket = socket;
     this.#listenFor(SILENCE_MS);
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
-    socket.onclose = (event) => this.#lose(event.code === 1013 ? event.reason : "");
+    socket.onclose = (event) => {
+      if (REFUSED.includes(event.code)) this.#tell("refused", {});
+      else this.#lose(event.code === 1013 ? event.reason : "");
+    };
   }
 
   #hear(frame) {
@@ -47,8 +56,8 @@ export class Feed extends EventTarget {
       return;
     }
     this.#rev = frame.rev;
-    const twins = frame.snapshot ?? frame.changes;
-    if (frame.snapshot || twins.length) this.#tell("twins", { twins, whole: Boolean(frame.snapshot) });
+    const items = frame.snapshot ?? frame.changes;
+    if (frame.snapshot || items.length) this.#tell("news", { items, whole: Boolean(frame.snapshot) });
   }
 
   #lose(reason) {

@@ -1,17 +1,20 @@
-/** One instrument: live state, power of the last 24 hours, and the ledger of today as it grows. */
+/** One instrument: live state, power of the last 24 hours, its session and alerts, and the ledger of today as it grows. */
 
 import "./page.js";
 import "./chart.js";
 import { fetchJson } from "./api.js";
 import { Feed } from "./feed.js";
 import { showLine } from "./line.js";
+import { refreshSoon } from "./refresh.js";
 import { powerOf, say, spanOf, stateWord, timeOf } from "./words.js";
 
 const REFRESH_MS = 60_000;
+const COST_MS = 20_000;
 const main = document.getElementById("main");
 const code = main.dataset.code;
 const now = document.getElementById("now");
 let view = null;
+let shown = "";
 
 function write(part, text) {
   const element = now.querySelector(`[data-show="${part}"]`);
@@ -43,26 +46,31 @@ async function showPower() {
   document.getElementById("power").show(series);
 }
 
-/** Today's ledger, as the service writes it into the page. */
-async function showLedger() {
-  const ledger = document.getElementById("ledger");
-  if (!("today" in ledger.dataset) || document.hidden) return;
-  const answer = await fetch(location.href).catch(() => null);
-  if (!answer?.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("ledger");
-  if (fresh && !ledger.contains(document.activeElement)) ledger.replaceWith(document.adoptNode(fresh));
+/** The ledger grows only where it is today's. */
+function refreshLedger() {
+  if ("today" in document.getElementById("ledger").dataset && !document.hidden) refreshSoon("ledger");
+}
+
+/** Session, alerts and latest sessions follow the twin. */
+function refreshBench() {
+  if (view === null) return;
+  const told = JSON.stringify([view.session, view.booking, view.alerts, view.link]);
+  if (told !== shown) refreshSoon("session", "alerts", "latest");
+  shown = told;
 }
 
 if (main.dataset.connected === "true") {
-  const feed = new Feed({ instrument: code });
-  feed.addEventListener("twins", ({ detail }) => {
-    view = detail.twins.find((twin) => twin.instrument === code) ?? view;
+  const feed = new Feed("/ws/board", { instrument: code });
+  feed.addEventListener("news", ({ detail }) => {
+    view = detail.items.find((twin) => twin.instrument === code) ?? view;
     requestAnimationFrame(show);
+    refreshBench();
   });
   showLine(feed);
   feed.open();
   showPower();
   setInterval(show, 20_000);
   setInterval(() => document.hidden || showPower(), REFRESH_MS);
-  setInterval(showLedger, REFRESH_MS);
+  setInterval(refreshLedger, REFRESH_MS);
+  setInterval(() => view?.session && !document.hidden && refreshSoon("session"), COST_MS);
 }

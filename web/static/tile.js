@@ -4,7 +4,17 @@ import { powerOf, say, spanOf, stateWord, timeOf } from "./words.js";
 
 const template = document.getElementById("tile");
 const ZH = document.documentElement.lang.startsWith("zh");
-const PARTS = ["state", "since", "name", "place", "watts", "unit", "stale"];
+const PARTS = ["state", "since", "name", "place", "session", "watts", "unit", "stale", "alerts"];
+const SEVERITIES = ["critical", "warning", "info"];
+
+/** Who has it until when, without whose it is. */
+function sessionOf({ session, booking }, now) {
+  if (session === null) return booking ? say("bookedUntil", { time: timeOf(booking.to, now) }) : "";
+  const until = session.due && timeOf(session.due, now);
+  if (session.state === "cooldown") return until ? say("coolingUntil", { time: until }) : "";
+  if (session.state === "opening") return say("starting");
+  return [say("inSession", { time: timeOf(session.since, now) }), until && say("until", { time: until })].filter(Boolean).join(" · ");
+}
 
 class TwinTile extends HTMLElement {
   #parts = {};
@@ -16,6 +26,8 @@ class TwinTile extends HTMLElement {
     this.link = this.querySelector("a");
     for (const part of PARTS) this.#parts[part] = this.querySelector(`.tile-${part}`);
     this.#parts.use = this.querySelector(".sign use");
+    this.#parts.bell = this.querySelector(".bell");
+    this.#parts.alert = this.querySelector(".bell use");
     this.#parts.line = this.querySelector(".spark-line");
     this.#parts.area = this.querySelector(".spark-area");
   }
@@ -42,6 +54,7 @@ class TwinTile extends HTMLElement {
     this.#write("watts", figure);
     this.#write("unit", unit);
     this.link.toggleAttribute("data-stale", view.stale);
+    this.#warn(view.alerts);
     this.tick(now);
     return isOther;
   }
@@ -52,7 +65,19 @@ class TwinTile extends HTMLElement {
     if (view === null) return;
     this.#write("since", spanOf(view.since, now));
     this.#parts.since.title = say("since", { time: timeOf(view.since, now) });
+    this.#write("session", sessionOf(view, now));
     this.#write("stale", !view.stale ? "" : view.seen ? say("heard", { time: timeOf(view.seen, now) }) : say("neverHeard"));
+  }
+
+  /** How many alerts fire, by the sign of the worst. */
+  #warn(alerts) {
+    const worst = SEVERITIES.find((severity) => alerts.some((alert) => alert.severity === severity));
+    this.#write("alerts", alerts.length ? String(alerts.length) : "");
+    this.#parts.bell.toggleAttribute("data-none", !worst);
+    if (!worst) return;
+    this.#parts.bell.dataset.severity = worst;
+    this.#parts.bell.title = say("alerts", { n: alerts.length });
+    this.#parts.alert.setAttribute("href", `#alert-${worst}`);
   }
 
   /** The last hour's power, a value a minute; gaps stay gaps. */

@@ -12,7 +12,7 @@ from web.pages.languages import LOCALE, translations
 from web.pages.words import STATES, script_words
 
 WEB = Path(LOCALE).parent
-_METHODS = [("pages/words.py", "python"), ("templates/**.html", "jinja2")]
+_METHODS = [("pages/**.py", "python"), ("templates/**.html", "jinja2")]
 
 
 def asked() -> set[str]:
