@@ -1,6 +1,7 @@
 """Templates in two languages, and what every page needs."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -79,6 +80,9 @@ class Pages:
     def _when(self, moment: str) -> str:
         return local_moment(moment, self._service.timezone, self._service.now_ms())
 
+    def _dated(self, moment: str) -> str:
+        return f"{datetime.fromisoformat(moment).astimezone(self._service.timezone):%Y-%m-%d %H:%M}"
+
     def _render(
         self, request: Request[Any, Any, Any], name: str, status_code: int, person: Person | None, **context: object
     ) -> Response[str]:
@@ -125,6 +129,7 @@ class Pages:
             "other_name": _named("en" if language == "zh" else "zh"),
             "money": _money,
             "when": self._when,
+            "dated": self._dated,
         }
         return environment
 

@@ -59,6 +59,14 @@ function refreshBench() {
   shown = told;
 }
 
+/** What came of a form is said once: the address forgets it, and so does the page when it is next brought up to date. */
+function forgetOutcome() {
+  const here = new URL(location);
+  if (!here.searchParams.has("outcome")) return;
+  here.searchParams.delete("outcome");
+  history.replaceState(null, "", here);
+}
+
 if (main.dataset.connected === "true") {
   const feed = new Feed("/ws/board", { instrument: code });
   feed.addEventListener("news", ({ detail }) => {
@@ -69,6 +77,7 @@ if (main.dataset.connected === "true") {
   showLine(feed);
   feed.open();
   showPower();
+  forgetOutcome();
   setInterval(show, 20_000);
   setInterval(() => document.hidden || showPower(), REFRESH_MS);
   setInterval(refreshLedger, REFRESH_MS);

@@ -3,7 +3,7 @@
 import { say } from "./words.js";
 
 const PAGE_MS = 12_000;
-const LEAST_EM = { width: 14.5, height: 9.2 };
+const LEAST_EM = { width: 14.5, height: 10.4 };
 
 export class Wall {
   #tiles = document.getElementById("tiles");
