@@ -42,23 +42,27 @@ def query_for(person: Person, wanted: Wanted, part: Part) -> SessionQuery:
 
 
 def _limits(person: Person, wanted: Wanted) -> tuple[frozenset[str] | None, str | None]:
+    """On which instruments (None: all) and of whom (None: anybody)."""
     asked = None if wanted.instrument is None else frozenset({wanted.instrument})
     if wanted.user == person.username:
         return asked, person.username
     if wanted.user is not None:  # to ask for somebody by name is to learn the name
-        return _visible(person, Deed.SEE_NAMES, wanted.instrument), wanted.user
+        return _where_allowed(person, Deed.SEE_NAMES, wanted.instrument), wanted.user
     visible = rights.where(person, Deed.SEE_SESSIONS)
     if visible == frozenset() or (asked is not None and not rights.may(person, Deed.SEE_SESSIONS, wanted.instrument)):
         return asked, person.username
     return asked or visible, None
 
 
-def _visible(person: Person, deed: Deed, instrument: str | None) -> frozenset[str] | None:
-    """The instruments to look at. Raises FORBIDDEN where there is none."""
-    allowed = rights.where(person, deed)
-    if instrument is not None or not (allowed is None or allowed):
+def _where_allowed(person: Person, deed: Deed, instrument: str | None) -> frozenset[str] | None:
+    """The instruments to look at, or the one asked for. Raises FORBIDDEN where nothing is left."""
+    if instrument is not None:
         rights.demand(person, deed, instrument)
-    return allowed if instrument is None else frozenset({instrument})
+        return frozenset({instrument})
+    allowed = rights.where(person, deed)
+    if allowed == frozenset():
+        rights.demand(person, deed, None)
+    return allowed
 
 
 async def session_of(service: Service, person: Person, key: str) -> SessionView:

@@ -29,6 +29,7 @@ class Bench(NamedTuple):
     refusals: list[Explained]
     """Why this person may not unlock it now; empty where they may."""
     may_unlock: bool
+    may_maintain: bool
     may_override: bool
     may_end: bool
     may_stop: bool
@@ -52,6 +53,7 @@ async def bench_of(service: Service, person: Person | None, code: str, voice: Vo
         is_known=access is not None,
         refusals=why_not,
         may_unlock=running is None and access is not None and not why_not,
+        may_maintain=rights.may(person, Deed.MAINTAIN, code),
         may_override=running is None and bool(why_not) and rights.may(person, Deed.MAINTAIN, code),
         may_end=running is not None and (in_theirs or rights.may(person, Deed.END_FOR_OTHERS, code)),
         may_stop=rights.may(person, Deed.STOP, code),

@@ -55,7 +55,7 @@ function refreshLedger() {
 function refreshBench() {
   if (view === null) return;
   const told = JSON.stringify([view.session, view.booking, view.alerts, view.link]);
-  if (told !== shown) refreshSoon("session", "alerts", "latest");
+  if (shown && told !== shown) refreshSoon("session", "alerts", "latest");
   shown = told;
 }
 

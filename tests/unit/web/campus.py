@@ -271,6 +271,13 @@ async def _main(port: int, count: int) -> None:
     from web.server import serving  # noqa: PLC0415
 
     campus = Campus(count, _now_ms())
+    for number, view in enumerate(campus.views()):
+        if view.state in {Category.USE, Category.IDLE, Category.OVERRUN}:
+            campus.begin(view.instrument, ("li", "wang", "keeper")[number % 3], ago_min=number + 5)
+        if view.state is Category.UNAUTHORISED:
+            campus.fire(view.instrument, "POWER_WITHOUT_SESSION", "critical")
+        if view.state is Category.IDLE:
+            campus.fire(view.instrument)
     async with serving(create_app(campus), "127.0.0.1", port) as bound:
         sys.stdout.write(f"http://127.0.0.1:{bound}\n")
         sys.stdout.flush()
