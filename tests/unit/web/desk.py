@@ -1,7 +1,7 @@
 """Who is on a campus, and what they do: sessions, alerts and bookings in memory, which a test sets as it likes."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -264,7 +264,7 @@ class Desk:
         return self.booked[id]
 
 
-def _in(instrument: str | None, instruments: Iterable[str] | None) -> bool:
+def _in(instrument: str | None, instruments: Collection[str | None] | None) -> bool:
     return instruments is None or instrument in instruments
 
 

@@ -36,7 +36,7 @@ def test_who_may_do_what(person: Person | None, instrument: str | None, deeds: s
 
 def test_where_somebody_may_do_something() -> None:
     assert rights.where(PEOPLE["manager"], Deed.SEE_ALERTS) is None
-    assert rights.where(PEOPLE["keeper"], Deed.SEE_ALERTS) == {"SEM-000", "TEM-001"}
+    assert rights.where(PEOPLE["keeper"], Deed.SEE_ALERTS) == frozenset({"SEM-000", "TEM-001"})
     assert rights.where(PEOPLE["li"], Deed.SEE_ALERTS) == frozenset()
     assert rights.where(None, Deed.SEE_ALERTS) == frozenset()
 
