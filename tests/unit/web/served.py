@@ -59,3 +59,17 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in the server's own tasks
             await asyncio.sleep(0.01)
+
+
+async def ask(site: Site, username: str | None, method: str, path: str, **options: Any) -> httpx.Response:
+    """A request of somebody, or of nobody."""
+    headers: dict[str, str] = options.pop("headers", {})
+    if username is not None:
+        token = await site.campus.sign_in(username, "right")
+        headers["authorization"] = f"Bearer {token}"
+    return await site.http.request(method, f"/api/v1{path}", headers=headers, **options)
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
