@@ -6,11 +6,8 @@ import { showLine } from "./line.js";
 import { refreshSoon } from "./refresh.js";
 
 const feed = new Feed("/ws/alerts");
-let heard = false;
-feed.addEventListener("news", ({ detail }) => {
-  if (heard || !detail.whole) refreshSoon("alerts");
-  heard = true;
-});
+// The first snapshot counts as news too: something may have happened since the page was written.
+feed.addEventListener("news", () => refreshSoon("alerts"));
 feed.addEventListener("refused", () => location.reload());
 showLine(feed);
 feed.open();

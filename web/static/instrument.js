@@ -51,11 +51,11 @@ function refreshLedger() {
   if ("today" in document.getElementById("ledger").dataset && !document.hidden) refreshSoon("ledger");
 }
 
-/** Session, alerts and latest sessions follow the twin. */
+/** Session, alerts and latest sessions follow the twin, and may have changed since the page was written. */
 function refreshBench() {
   if (view === null) return;
   const told = JSON.stringify([view.session, view.booking, view.alerts, view.link]);
-  if (shown && told !== shown) refreshSoon("session", "alerts", "latest");
+  if (told !== shown) refreshSoon("session", "alerts", "latest");
   shown = told;
 }
 

@@ -14,12 +14,13 @@ export function refreshSoon(...ids) {
 async function refresh() {
   const ids = [...waiting];
   waiting.clear();
-  const answer = await fetch(location.href).catch(() => null);
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
   lastMs = Date.now();
   timer = 0;
-  if (!answer?.ok) ids.forEach((id) => waiting.add(id));
+  if (answer?.redirected) location.reload(); // to signing in
+  else if (!answer?.ok) ids.forEach((id) => waiting.add(id));
   else replace(new DOMParser().parseFromString(await answer.text(), "text/html"), ids);
-  if (waiting.size > 0) timer = setTimeout(refresh, 10 * BETWEEN_MS);
+  if (waiting.size > 0 && timer === 0) timer = setTimeout(refresh, 10 * BETWEEN_MS);
 }
 
 function replace(fresh, ids) {
