@@ -164,12 +164,13 @@ class Directory:
 
     def _learn_booking(self, fact: BookingFact) -> None:
         before = self._bookings.pop(fact.id, None)
+        if before is not None:
+            others = (each for each in self._by_instrument[before.instrument] if each.id != fact.id)
+            self._by_instrument[before.instrument] = tuple(others)
         if fact.booking is not None:
             self._bookings[fact.id] = fact.booking
-        for booking in (before, fact.booking):
-            if booking is not None:
-                here = (each for each in self._bookings.values() if each.instrument == booking.instrument)
-                self._by_instrument[booking.instrument] = tuple(sorted(here, key=_start))
+            here = (*self.bookings(fact.booking.instrument), fact.booking)
+            self._by_instrument[fact.booking.instrument] = tuple(sorted(here, key=_start))
 
 
 def _start(booking: Booking) -> tuple[int, str]:

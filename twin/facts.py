@@ -1,14 +1,14 @@
 """The relational tables as what the rules are told: every row that matters becomes part of a fact."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from twin.directory import BEIJING, BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact
+from twin.directory import BEIJING, BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact, packed
 from twin.layering import Layers, RegistryError, load_layers
 from twin.models import money, people, times
 from twin.models.registry import Controller
@@ -175,3 +175,14 @@ def _by_instrument(rows: Iterable[_Row]) -> defaultdict[str, list[_Row]]:
 
 def _end_ms(until: datetime | None) -> int:
     return FOREVER_MS if until is None else to_ms(until)
+
+
+def news(present: Mapping[str, Fact], logged: Mapping[str, tuple[Fact, bytes]]) -> list[Fact]:
+    """The facts that are not as they were last logged; a booking that is not kept any more does not stand."""
+    changed = [fact for key, fact in present.items() if key not in logged or logged[key][1] != packed(fact)]
+    gone = [
+        BookingFact(id=fact.id, booking=None)
+        for key, (fact, _) in logged.items()
+        if isinstance(fact, BookingFact) and fact.booking is not None and key not in present
+    ]
+    return changed + gone

@@ -69,6 +69,10 @@ class Feed:
             alerts=alert_briefs(code, station.watch),
         )
 
+    def codes(self) -> list[str]:
+        """The instruments that are shown."""
+        return list(self._shown)
+
     def station(self, code: str) -> Station | None:
         """One station as recorded."""
         shown = self._shown.get(code)

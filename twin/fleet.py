@@ -101,6 +101,11 @@ class Fleet:
         """The policy in force for a controller's twin. Raises KeyError."""
         return self._seats[controller].fact.policy
 
+    def learn(self, fact: Fact) -> None:
+        """A fact that was known before anything is handled."""
+        self.directory.learn(fact)
+        self.site.policy = self.directory.site.policy
+
     def silence(self, silences: Sequence[Silence]) -> None:
         """The silences in force, as they are restored."""
         self._silences = tuple(silences)
@@ -306,8 +311,7 @@ class Fleet:
         """Before a fact changes, everything that was due by the old one."""
         concerned = self._concerned(event.fact)
         before = [self._turn(seat, None, event.at_ms - 1) for seat in concerned]
-        self.directory.learn(event.fact)
-        self.site.policy = self.directory.site.policy
+        self.learn(event.fact)
         if isinstance(event.fact, InstrumentFact) and event.fact.controller in self._seats:
             self._seats[event.fact.controller].fact = event.fact
         elif isinstance(event.fact, InstrumentFact):

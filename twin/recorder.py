@@ -169,6 +169,8 @@ class Recorder:
         return self.number
 
     def _answer(self, waiting: _Waiting, work: _Work) -> None:
+        if waiting.answer.cancelled():  # nobody waits for it any more: it has failed closed
+            return
         request = waiting.wish(self._next_number(), self._now_ms())
         outcome = self._fleet.handle(request)
         work.batch.requests.append(request)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -13,21 +14,26 @@ import structlog
 from tortoise import Tortoise
 
 from twin import interface
-from twin.directory import InstrumentFact
+from twin.bookings import Bookings
+from twin.directory import Fact, InstrumentFact
+from twin.facts import load_facts, news
 from twin.feed import Feed
 from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.people import People
+from twin.reception import Reception
 from twin.recorder import Clock, Recorder, system_clock
 from twin.registry import Registry, load_registry
+from twin.requests import BrokerSeen, Learnt
 from twin.rules.outcome import Command, Consequences
 from twin.settings import Settings, SettingsError
 from twin.station import NEW_STATION, Station
 from twin.store import Names, Store
 from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
+from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
-from twin.store.restore import read_checkpoints
+from twin.store.restore import read_accounts, read_checkpoints, read_facts, read_silences, read_site_alert
 from twin.stream.broker import parse_broker
 from twin.stream.commands import wire_command
 from twin.stream.inbox import Inbox
@@ -83,17 +89,40 @@ class TwinService:
             metrics=self._metrics,
             clock=clock,
         )
+        self._alert_listeners: list[Callable[[], None]] = []
+        self._bookings = Bookings(self.timezone)
+        self._lookup = Lookup(pool)
+        self._reception = Reception(
+            self._fleet, self._feed, self._recorder, lookup=self._lookup, bookings=self._bookings, clock=clock
+        )
 
     async def start(self, pool: asyncpg.Pool) -> None:
         """Take the writer's place, put the fleet where it was, and only then listen."""
         self._recorder.number = await self._store.open()
-        checkpoints = await read_checkpoints(pool)
-        for controller, connected in self._registry.connected.items():
-            fact = InstrumentFact(code=connected.instrument, controller=controller, policy=connected.policy)
-            self._fleet.seat(fact, checkpoints.get(controller, NEW_STATION))
+        await self._restore(pool)
         self._show({controller: self._fleet.station(controller) for controller in self._fleet}, ())
-        log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints))
         self.finished = asyncio.create_task(self._run(), name="service")
+
+    async def _restore(self, pool: asyncpg.Pool) -> None:
+        """Stations, accounts, and what the rules were told; what has changed since is told to them first of all."""
+        checkpoints, logged = await read_checkpoints(pool), await read_facts(pool)
+        present = {fact.key: fact for fact in await load_facts(self.timezone)}
+        for key, (fact, _) in logged.items():
+            if not isinstance(fact, InstrumentFact):
+                self._fleet.learn(fact)
+            elif key in present:
+                self._fleet.seat(fact, checkpoints.get(fact.controller, NEW_STATION))
+        for fact in present.values():
+            if isinstance(fact, InstrumentFact) and fact.controller not in self._fleet:
+                self._fleet.seat(fact, checkpoints.get(fact.controller, NEW_STATION))
+        await read_accounts(pool, self._fleet.accounts)
+        self._fleet.silence(await read_silences(pool, self.now_ms()))
+        if (alert := await read_site_alert(pool)) is not None:
+            self._fleet.site.restore(alert)
+        changed = news(present, logged)
+        for each in changed:
+            self._recorder.ask(partial(_learnt, each))
+        log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints), facts=len(changed))
 
     async def stop(self) -> None:
         """End in order: what is not acknowledged stays with the broker. Raises what ended the service, if anything."""
@@ -119,13 +148,18 @@ class TwinService:
     def _note_broker(self, up: bool) -> None:  # noqa: FBT001
         if self._broker_up and not up:
             self._metrics.broker_losses.inc()
+        if self._broker_up is not up:
+            self._recorder.ask(lambda number, at_ms: BrokerSeen(number=number, at_ms=at_ms, up=up))
         self._broker_up = up
         if up:
             self.subscribed.set()
         self._metrics.broker_up.set(up)
 
-    def _show(self, stations: Mapping[str, Station], _: Sequence[Consequences]) -> None:
+    def _show(self, stations: Mapping[str, Station], follows: Sequence[Consequences]) -> None:
         self._writer.mark(self._feed.publish(stations))
+        if any(each.alerts for each in follows):
+            for listener in list(self._alert_listeners):
+                listener()
 
     def _tell(self, commands: Sequence[Command]) -> None:
         """Commands go out once what pays for them is recorded."""
@@ -210,6 +244,57 @@ class TwinService:
         self._metrics.set_links(self._feed.links())
         return self._metrics.text()
 
+    def access(self, code: str, username: str, at_ms: int, wish: interface.UnlockWish) -> interface.AccessView | None:
+        return self._reception.access(code, username, at_ms, wish)
+
+    async def unlock(self, person: interface.Person, code: str, wish: interface.UnlockWish) -> interface.Unlocked:
+        return await self._reception.unlock(person, code, wish)
+
+    async def lock(
+        self, person: interface.Person, code: str, *, staff: bool, emergency: bool
+    ) -> interface.SessionView | None:
+        return await self._reception.lock(person, code, staff=staff, emergency=emergency)
+
+    async def sessions(self, wanted: interface.SessionQuery) -> tuple[Sequence[interface.SessionView], int]:
+        return await self._lookup.sessions(wanted)
+
+    async def session(self, id: str) -> interface.SessionView | None:  # noqa: A002 - as the interface calls it
+        return await self._reception.session(id)
+
+    def running(self, code: str) -> interface.SessionView | None:
+        return self._reception.running(code)
+
+    def alerts(self) -> Sequence[interface.AlertView]:
+        return self._reception.alerts()
+
+    async def past_alerts(self, wanted: interface.AlertQuery) -> tuple[Sequence[interface.AlertView], int]:
+        return await self._lookup.alerts(wanted)
+
+    async def acknowledge(self, person: interface.Person, id: str) -> interface.AlertView | None:  # noqa: A002
+        return await self._reception.acknowledge(person, id)
+
+    async def resolve(self, person: interface.Person, id: str) -> interface.AlertView | None:  # noqa: A002
+        return await self._reception.resolve(person, id)
+
+    async def silence(self, person: interface.Person, wish: interface.SilenceWish) -> interface.SilenceView:
+        return await self._reception.silence(person, wish)
+
+    def listen_alerts(self, listener: Callable[[], None]) -> Callable[[], None]:
+        self._alert_listeners.append(listener)
+        return lambda: self._alert_listeners.remove(listener)
+
+    async def bookings(self, wanted: interface.BookingQuery) -> tuple[Sequence[interface.BookingView], int]:
+        return await self._bookings.list(wanted)
+
+    async def booking(self, id: str) -> interface.BookingView | None:  # noqa: A002
+        return await self._bookings.get(id)
+
+    async def book(self, person: interface.Person, wish: interface.BookingWish) -> interface.BookingView:
+        return await self._reception.book(person, wish)
+
+    async def cancel(self, person: interface.Person, id: str) -> interface.BookingView | None:  # noqa: A002, ARG002
+        return await self._reception.cancel(id)
+
     async def sign_in(self, username: str, password: str) -> str | None:
         return await self._people.sign_in(username, password)
 
@@ -218,6 +303,10 @@ class TwinService:
 
     async def sign_out(self, token: str) -> None:
         await self._people.sign_out(token)
+
+
+def _learnt(fact: Fact, number: int, at_ms: int) -> Learnt:
+    return Learnt(number=number, at_ms=at_ms, fact=fact)
 
 
 def _first(failures: ExceptionGroup) -> Exception:

@@ -20,7 +20,7 @@ from twin.cli.options import Duration, Host, Port, explained, run, seconds, sett
 from twin.demo import community, people, site, week
 from twin.demo.people import Secrets
 from twin.demo.prices import tariffs
-from twin.demo.simulation import is_new, scenario, simulated
+from twin.demo.simulation import is_new, scenario, simulated, write_plan
 from twin.demo.watch import BoardWatch
 from twin.logs import set_up_logs
 from twin.registration import (
@@ -102,6 +102,7 @@ async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | 
                 stack.enter_context(announced(home, access))
                 # A database given to us may have been told already.
                 history = settings.database_url is None and is_new(home)
+                write_plan(home, await week.plan(datetime.now(UTC)))
                 toml = _scenario(settings, running, seeding.kept, wanted.traces, history=history)
                 await stack.enter_async_context(simulated(home, toml))
                 progress("Waiting for the instruments to come online", None)
@@ -156,7 +157,7 @@ def _scenario(settings: Settings, running: Hosted, kept: Secrets, traces: Sequen
     if settings.mqtt_url is None:
         broker = msgspec.structs.replace(broker, username=None, password=None)
     profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
-    return scenario(broker, settings.timezone, profiles, kept.controllers, traces, history=history)
+    return scenario(broker, settings.timezone, profiles, kept.controllers, traces, history=history, planned=True)
 
 
 async def _until_live(watch: BoardWatch, running: Hosted, stop: asyncio.Event, within_s: float) -> str | None:

@@ -29,6 +29,11 @@ class SiteWatch:
         """Does the alert fire?"""
         return any(each.state is AlertState.FIRING for each in self._watch.active)
 
+    @property
+    def active(self) -> tuple[Alert, ...]:
+        """The alert, while it is pending or fires."""
+        return self._watch.active
+
     def restore(self, alert: Alert) -> None:
         """Go on with an alert that fired when the service was last stopped."""
         self._watch = Watch(alert.fired_ms, (alert,))

@@ -9,7 +9,7 @@ import msgspec
 from twin import directory
 from twin.alerts import RULES, AlertState
 from twin.events import Ack
-from twin.requests import Learnt, Request
+from twin.requests import Learnt, Request, Silenced
 from twin.rules.billing import Line, LineCause, correction
 from twin.rules.outcome import (
     AlertRecord,
@@ -63,6 +63,26 @@ async def write_requests(connection: asyncpg.Connection, requests: Sequence[Requ
     if others:
         rows_ = [(each.number, to_time(each.at_ms), type(each).__name__.lower(), _json(each)) for each in others]
         await connection.copy_records_to_table("request", records=rows_, columns=("number", "at", "kind", "body"))
+    await _write_silences(connection, [each for each in others if isinstance(each, Silenced)])
+
+
+async def _write_silences(connection: asyncpg.Connection, silences: Sequence[Silenced]) -> None:
+    rows = [
+        (
+            to_time(each.at_ms),
+            to_time(said.until_ms),
+            said.author,
+            said.reason,
+            said.instrument,
+            said.platform,
+            said.kind,
+        )
+        for each in silences
+        for said in (each.silence,)
+    ]
+    if rows:
+        columns = ("at", "until", "author", "reason", "instrument", "platform", "kind")
+        await connection.copy_records_to_table("silence", records=rows, columns=columns)
 
 
 async def write_consequences(connection: asyncpg.Connection, follows: Sequence[Consequences], names: Names) -> None:

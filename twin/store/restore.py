@@ -1,9 +1,15 @@
-"""Reading the checkpoints back."""
+"""Reading back where everything stood."""
 
 import asyncpg
+import msgspec
 
+from twin import directory
+from twin.alerts import Alert, AlertKind, Silence
+from twin.directory import Fact
+from twin.rules.accounts import Accounts
+from twin.rules.credit import CreditCause, CreditLine
 from twin.station import Station
-from twin.store.rows import unpacked_station
+from twin.store.rows import to_ms, to_time, unpacked_station
 
 _CHECKPOINTS = "SELECT name, version, state FROM checkpoint JOIN controller ON controller.id = controller_id"
 
@@ -15,3 +21,56 @@ async def read_checkpoints(pool: asyncpg.Pool) -> dict[str, Station]:
         async for row in connection.cursor(_CHECKPOINTS, prefetch=1000):
             twins[row["name"]] = unpacked_station(row["version"], row["state"])
     return twins
+
+
+async def read_facts(pool: asyncpg.Pool) -> dict[str, tuple[Fact, bytes]]:
+    """The newest logged fact of each key, and the same as it is logged."""
+    rows = await pool.fetch("SELECT DISTINCT ON (key) key, body FROM fact ORDER BY key, number DESC")
+    facts = ((row["key"], directory.unpacked(row["body"])) for row in rows)
+    return {key: (fact, directory.packed(fact)) for key, fact in facts}
+
+
+async def read_accounts(pool: asyncpg.Pool, accounts: Accounts) -> None:
+    """What projects have been charged, and the lines of people's credit."""
+    charged = await pool.fetch(
+        "SELECT project, sum(gross_cny - allowance_cny - subsidy_cny) AS net, sum(allowance_min) AS allowance_min, "
+        "sum(subsidy_cny) AS subsidy FROM charge_line WHERE project IS NOT NULL GROUP BY project"
+    )
+    for row in charged:
+        accounts.charge(row["project"], row["net"], int(row["allowance_min"]), row["subsidy"])
+    for row in await pool.fetch("SELECT * FROM credit_line ORDER BY username, number"):
+        accounts.note(row["username"], _credit_line(row))
+
+
+def _credit_line(row: asyncpg.Record) -> CreditLine:
+    return CreditLine(
+        number=row["number"],
+        at_ms=to_ms(row["at"]),
+        cause=CreditCause(row["cause"]),
+        points=row["points"],
+        about=row["about"],
+        author=row["author"],
+        reverses=row["reverses"],
+    )
+
+
+async def read_silences(pool: asyncpg.Pool, now_ms: int) -> list[Silence]:
+    """The silences that are in force at a moment."""
+    rows = await pool.fetch("SELECT * FROM silence WHERE until > $1 ORDER BY id", to_time(now_ms))
+    return [
+        Silence(
+            until_ms=to_ms(row["until"]),
+            author=row["author"],
+            reason=row["reason"],
+            instrument=row["instrument"],
+            platform=row["platform"],
+            kind=None if row["kind"] is None else AlertKind(row["kind"]),
+        )
+        for row in rows
+    ]
+
+
+async def read_site_alert(pool: asyncpg.Pool) -> Alert | None:
+    """The alert about the site, if it fires."""
+    body = await pool.fetchval("SELECT body FROM alert WHERE instrument_id IS NULL AND state = 'firing'")
+    return None if body is None else msgspec.json.decode(body, type=Alert)

@@ -1,0 +1,249 @@
+"""What people ask of the rules: to use an instrument, to end a session, to see to an alert; and what is going on.
+
+Whatever changes something goes through the one inbox as a request, and is answered once it is recorded.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from twin.access_views import access_view_of
+from twin.alerts import Alert, AlertKind, AlertState, Silence
+from twin.bookings import Bookings
+from twin.directory import BookingFact
+from twin.feed import Feed
+from twin.fleet import Fleet
+from twin.interface import (
+    AccessView,
+    AlertView,
+    BookingView,
+    BookingWish,
+    ChargeView,
+    NotRecordedError,
+    PartView,
+    Person,
+    SessionView,
+    SilenceView,
+    SilenceWish,
+    Unlocked,
+    UnlockWish,
+)
+from twin.parties import is_theirs
+from twin.policy import Policy
+from twin.recorder import Clock, Recorder, Wish
+from twin.requests import Acknowledge, Learnt, Lock, Resolve, Silenced, Unlock
+from twin.rules import billing, sessions
+from twin.rules.outcome import Answer, alert_id
+from twin.sessions import CloseReason, Open, Opening
+from twin.station import Station
+from twin.store.lookup import Lookup, alert_view
+from twin.tariffs import NO_ALLOWANCE, NO_FUND
+from twin.views import rfc3339
+
+WITHIN_S = 5.0
+"""Who asks is told that it could not be recorded after this long."""
+
+
+class Reception:
+    """Takes what people ask for to the rules, and brings back what they say."""
+
+    def __init__(
+        self, fleet: Fleet, feed: Feed, recorder: Recorder, *, lookup: Lookup, bookings: Bookings, clock: Clock
+    ) -> None:
+        self._fleet = fleet
+        self._feed = feed
+        self._recorder = recorder
+        self._lookup = lookup
+        self._bookings = bookings
+        self._clock = clock
+
+    async def _ask(self, wish: Wish) -> Answer | None:
+        """Raises NotRecordedError."""
+        if self._recorder.failing_since_ms is not None:
+            raise NotRecordedError("The database is out of reach: nothing can be recorded.")
+        answer = self._recorder.ask(wish)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                return await answer  # one that nobody waits for any more is not told to the rules
+        except TimeoutError:
+            raise NotRecordedError(f"It could not be recorded within {WITHIN_S:.0f} s.") from None
+
+    async def unlock(self, person: Person, code: str, wish: UnlockWish) -> Unlocked:
+        """Ask for an instrument; granted only once the session is on record."""
+        asked = await self._ask(
+            lambda number, at_ms: Unlock(
+                number=number,
+                at_ms=at_ms,
+                instrument=code,
+                user=person.username,
+                project=wish.project,
+                booking=wish.booking,
+                override_reason=wish.override_reason,
+                maintenance=wish.maintenance,
+            )
+        )
+        if asked is None or asked.decision is None:
+            raise NotRecordedError(f"The rules do not know {person.username}, or no controller of {code}.")
+        view = access_view_of(asked.decision, code, person.username, self._clock())
+        return Unlocked(view.decision, view.reason, view, asked.session)
+
+    async def lock(self, person: Person, code: str, *, staff: bool, emergency: bool) -> SessionView | None:
+        """End a session; None: there was none, or it is not theirs. An emergency cuts power all the same."""
+        if not (staff or emergency or self._is_theirs(person, code)):
+            return None
+        reason = CloseReason.EMERGENCY if emergency else CloseReason.STAFF if staff else CloseReason.USER
+        answer = await self._ask(
+            lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=code, user=person.username, reason=reason)
+        )
+        return None if answer is None or answer.session is None else await self._lookup.session(answer.session)
+
+    def _is_theirs(self, person: Person, code: str) -> bool:
+        holder, station = self._fleet.directory.users.get(person.username), self._feed.station(code)
+        running = None if station is None else sessions.running(station.control, (), self._policy(code))
+        return holder is not None and running is not None and is_theirs(holder.user, running)
+
+    def _policy(self, code: str) -> Policy:
+        return self._fleet.directory.instruments[code].policy
+
+    def access(self, code: str, username: str, at_ms: int, wish: UnlockWish) -> AccessView | None:
+        """The answer to a wish without doing it; None: the rules do not know the person."""
+        decision = self._fleet.access(
+            Unlock(
+                number=0,
+                at_ms=at_ms,
+                instrument=code,
+                user=username,
+                project=wish.project,
+                booking=wish.booking,
+                override_reason=wish.override_reason,
+            )
+        )
+        return None if decision is None else access_view_of(decision, code, username, at_ms)
+
+    def running(self, code: str) -> SessionView | None:
+        """The session that is opening or open, with what it has cost so far."""
+        station = self._feed.station(code)
+        state = None if station is None else station.control.state
+        if station is None or not isinstance(state, Open | Opening):
+            return None
+        use, opened_ms = state.use, state.opened_ms if isinstance(state, Open) else None
+        running = sessions.running(station.control, self._fleet.directory.bookings(code), self._policy(code))
+        return SessionView(
+            id=use.id,
+            instrument=code,
+            user=use.user.id,
+            project=use.project,
+            booking=None if use.booking is None else use.booking.id,
+            state="opening" if opened_ms is None else "open",
+            requested=rfc3339(use.requested_ms),
+            opened=None if opened_ms is None else rfc3339(opened_ms),
+            ended=None,
+            due=None if running is None or running.due_ms is None else rfc3339(running.due_ms),
+            reason=None,
+            override_reason=use.override_reason,
+            maintenance=use.maintenance,
+            charge=None if opened_ms is None else self._cost(station, opened_ms, use.project),
+        )
+
+    def _cost(self, station: Station, opened_ms: int, project: str | None) -> ChargeView | None:
+        """The running cost: the same function of the same segments as the bill."""
+        terms, spans = station.terms, station.twin.book.spans
+        if terms is None or terms.tariff is None or spans[0].start_ms > opened_ms:
+            return None
+        fact, accounts = self._fleet.directory.projects.get(project or ""), self._fleet.accounts
+        charge = billing.charge(
+            spans,
+            opened_ms,
+            max(opened_ms, self._clock()),
+            terms.tariff,
+            terms.payer,
+            zone=self._fleet.directory.site.zone,
+            allowance=accounts.allowance(fact) if fact else NO_ALLOWANCE,
+            fund=accounts.fund(fact) if fact else NO_FUND,
+        )
+        line = charge.line
+        return ChargeView(
+            gross=f"{line.gross_cny:.2f}",
+            allowance=f"{line.allowance_cny:.2f}",
+            subsidy=f"{line.subsidy_cny:.2f}",
+            net=f"{line.net_cny:.2f}",
+            minutes=charge.minutes,
+            parts=tuple(PartView(part.kind.value, part.band_percent, part.minutes) for part in charge.parts),
+        )
+
+    async def session(self, session: str) -> SessionView | None:
+        """One session; with its cost so far while it runs."""
+        found = await self._lookup.session(session)
+        running = None if found is None else self.running(found.instrument)
+        return running if running is not None and running.id == session else found
+
+    def alerts(self) -> Sequence[AlertView]:
+        """Those that fire, the newest first."""
+        found = [*self._of_site(), *(view for code in self._feed.codes() for view in self._of(code))]
+        return sorted(found, key=lambda view: view.since, reverse=True)
+
+    def _of(self, code: str) -> list[AlertView]:
+        station = self._feed.station(code)
+        return [] if station is None else _firing(code, station.watch.active)
+
+    def _of_site(self) -> list[AlertView]:
+        return _firing(None, self._fleet.site.active)
+
+    async def acknowledge(self, person: Person, alert: str) -> AlertView | None:
+        """Take a firing alert upon oneself."""
+        return await self._see_to(Acknowledge, person, alert)
+
+    async def resolve(self, person: Person, alert: str) -> AlertView | None:
+        """Say that a firing alert is over."""
+        return await self._see_to(Resolve, person, alert)
+
+    async def _see_to(self, what: type[Acknowledge] | type[Resolve], person: Person, alert: str) -> AlertView | None:
+        firing = next((each for each in self.alerts() if each.id == alert), None)
+        if firing is None:
+            return None
+        kind = AlertKind(firing.kind)
+        await self._ask(
+            lambda number, at_ms: what(
+                number=number, at_ms=at_ms, instrument=firing.instrument, kind=kind, user=person.username
+            )
+        )
+        return await self._lookup.alert(alert)
+
+    async def silence(self, person: Person, wish: SilenceWish) -> SilenceView:
+        """Let nobody be told of some alerts for a while. Raises NotRecordedError, ValueError for an unknown kind."""
+        silence = Silence(
+            until_ms=round(wish.until.timestamp() * 1000),
+            author=person.username,
+            reason=wish.reason,
+            instrument=wish.instrument,
+            platform=wish.platform,
+            kind=None if wish.kind is None else AlertKind(wish.kind),
+        )
+        await self._ask(lambda number, at_ms: Silenced(number=number, at_ms=at_ms, silence=silence))
+        return SilenceView(
+            rfc3339(silence.until_ms), person.username, wish.reason, wish.instrument, wish.platform, wish.kind
+        )
+
+    async def book(self, person: Person, wish: BookingWish) -> BookingView:
+        """Keep an instrument for somebody. Raises ConflictError."""
+        view, fact = await self._bookings.create(person.username, wish, self._clock())
+        await self._learn(fact)
+        return view
+
+    async def cancel(self, booking: str) -> BookingView | None:
+        """Give a booking back; None: there is no such booking."""
+        cancelled = await self._bookings.cancel(booking, self._clock())
+        if cancelled is None:
+            return None
+        view, fact = cancelled
+        await self._learn(fact)
+        return view
+
+    async def _learn(self, fact: BookingFact) -> None:
+        """What is in the table already is told to the rules; at the next start at the latest."""
+        self._recorder.ask(lambda number, at_ms: Learnt(number=number, at_ms=at_ms, fact=fact))
+        await asyncio.sleep(0)
+
+
+def _firing(code: str | None, active: Sequence[Alert]) -> list[AlertView]:
+    firing = (each for each in active if each.state is AlertState.FIRING)
+    return [alert_view(alert_id(code, each, each.fired_ms), code, each.fired_ms, each) for each in firing]
