@@ -23,6 +23,7 @@ from twin.rules.engine import Cause, Heard, Scene, evaluate, next_due
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
 from twin.rules.site import SiteWatch, gone_since
 from twin.rules.watch import Setting
+from twin.sessions import OrderState
 from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Physics, Span, Twin, Visit
 from twin.station import NEW_STATION, Station
 from twin.tariffs import NO_ALLOWANCE, NO_FUND
@@ -63,6 +64,8 @@ class Fleet:
         self._controllers: dict[str, str] = {}
         self._timers: list[tuple[int, str]] = []
         self._silences: tuple[Silence, ...] = ()
+        self._behind: dict[str, None] = {}
+        """Controllers whose ledger must catch up with the present: once for many messages that tell of the past."""
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -83,7 +86,11 @@ class Fleet:
         seat = self._seats[fact.controller] = _Seat(_shared(station), fact)
         self._controllers[fact.code] = fact.controller
         link = station.twin.link
-        self._set_timer(fact.controller, seat, max(station.watch.asked_ms, 0 if link is None else link.heard_ms))
+        since_ms = max(station.watch.asked_ms, 0 if link is None else link.heard_ms)
+        self._set_timer(fact.controller, seat, since_ms, self._due_ms(seat, since_ms))
+        gone_ms = gone_since(station.twin, since_ms, fact.policy)
+        if gone_ms is not None:
+            self.site.gone[fact.controller] = gone_ms
 
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""
@@ -134,7 +141,12 @@ class Fleet:
     def _happen(self, event: Event | Request) -> Outcome:
         if isinstance(event, Arrival):
             return self._arrive(event)
-        return self._pass_time(event.now_ms) if isinstance(event, Tick) else self._requested(event)
+        return self._tick(event.now_ms) if isinstance(event, Tick) else self._requested(event)
+
+    def _tick(self, now_ms: int) -> Outcome:
+        behind, self._behind = self._behind, {}
+        caught_up = [self._turn(self._seats[each], None, now_ms) for each in behind if each in self._seats]
+        return _together([self._pass_time(now_ms), *caught_up], now_ms)
 
     def _requested(self, event: Request) -> Outcome:
         match event:
@@ -221,7 +233,9 @@ class Fleet:
         verdict, at_ms, after = apply(before, arrival, policy)
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
-        if arrival.received_ms < seat.timer_ms and _only_confirms(before, after, arrival):
+        order = station.control.order
+        waits = order is not None and order.state is OrderState.SENT
+        if arrival.received_ms < seat.timer_ms and not waits and _only_confirms(before, after, arrival):
             return self._confirm(seat, arrival, verdict, at_ms, after)
         return self._turn(seat, Heard(arrival, verdict, at_ms, after), arrival.received_ms, verdict, at_ms)
 
@@ -240,8 +254,7 @@ class Fleet:
         book, spans = ledger.advance(before.book, arrival, at_ms, seat.fact.policy, physics=physics)
         twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
         seat.station = _with_twin(station, twin)
-        if book.due_ms < seat.timer_ms:
-            self._ring(controller, seat, book.due_ms)
+        self._set_timer(controller, seat, arrival.received_ms, book.due_ms)
         seat.leave_trail(book)
         marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
         rewrites = () if spans is None else (Rewrite(controller, spans),)
@@ -280,6 +293,9 @@ class Fleet:
             if seat is None or seat.timer_ms != due_ms:
                 continue
             seat.timer_ms = FOREVER_MS
+            if (later_ms := self._due_ms(seat, due_ms - 1)) > due_ms:
+                self._set_timer(controller, seat, due_ms, later_ms)  # it rang too early
+                continue
             if self.site.due_ms <= due_ms:
                 outcomes.append(self._site(self.site.pass_time(due_ms), due_ms))
             outcomes.append(self._turn(seat, None, due_ms))
@@ -309,14 +325,13 @@ class Fleet:
 
     def _learn(self, event: Learnt) -> Outcome:
         """Before a fact changes, everything that was due by the old one."""
-        concerned = self._concerned(event.fact)
-        before = [self._turn(seat, None, event.at_ms - 1) for seat in concerned]
+        before = [self._turn(seat, None, event.at_ms - 1) for seat in self._concerned(event.fact)]
         self.learn(event.fact)
         if isinstance(event.fact, InstrumentFact) and event.fact.controller in self._seats:
             self._seats[event.fact.controller].fact = event.fact
         elif isinstance(event.fact, InstrumentFact):
             self.seat(event.fact)
-        after = [self._turn(seat, None, event.at_ms) for seat in concerned]
+        after = [self._turn(seat, None, event.at_ms) for seat in self._concerned(event.fact)]
         return _together([*before, *after], event.at_ms)
 
     def _concerned(self, fact: Fact) -> list[_Seat]:
@@ -349,19 +364,19 @@ class Fleet:
 
     def _put(self, controller: str, seat: _Seat, station: Station, now_ms: int) -> None:
         seat.station = _shared(station)
-        self._set_timer(controller, seat, now_ms)
+        self._set_timer(controller, seat, now_ms, self._due_ms(seat, now_ms))
 
-    def _set_timer(self, controller: str, seat: _Seat, now_ms: int) -> None:
-        """Let the timer ring when something may happen. One that rings too early is set again; too late, never."""
+    def _due_ms(self, seat: _Seat, now_ms: int) -> int:
         due_ms = next_change(seat.station.twin, now_ms, seat.fact.policy)
-        if seat.station.alerts_due_ms:
-            due_ms = min(due_ms, next_due(seat.station, self._scene(seat)))
-        if due_ms < seat.timer_ms:
-            self._ring(controller, seat, due_ms)
+        return min(due_ms, next_due(seat.station, self._scene(seat))) if seat.station.alerts_due_ms else due_ms
 
-    def _ring(self, controller: str, seat: _Seat, due_ms: int) -> None:
-        seat.timer_ms = due_ms
-        heapq.heappush(self._timers, (due_ms, controller))
+    def _set_timer(self, controller: str, seat: _Seat, now_ms: int, due_ms: int) -> None:
+        """Let the timer ring when something may happen. One that rings too early is set again; too late, never."""
+        if due_ms <= now_ms:
+            self._behind[controller] = None
+        elif due_ms < seat.timer_ms:
+            seat.timer_ms = due_ms
+            heapq.heappush(self._timers, (due_ms, controller))
 
 
 def moment(event: Event | Request) -> int:

@@ -208,7 +208,7 @@ class Recorder:
             self._quarantine(work, delivery, each)
         for message in messages:
             self._at_ms = max(self._at_ms, delivery.received_ms)
-            arrival = Arrival(controller, delivery.received_ms, message, self._next_number())
+            arrival = Arrival(controller, self._at_ms, message, self._next_number())
             self._file(arrival, self._fleet.handle(arrival), delivery, work)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:

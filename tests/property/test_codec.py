@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from twin.events import Ack, Birth, Death, Message, Reading
+from twin.events import Ack, Arrival, Birth, Death, Message, Reading
 from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, event_of, event_row, reading_of, reading_row
 from twin.stream.native import Malformed, decode
 from twin.stream.topics import Upward
@@ -116,7 +116,7 @@ RECEIVED_MS = 1_767_225_600_123
 @given(READINGS)
 def test_what_is_stored_comes_back_with_the_time_it_was_filed_under(reading: Reading) -> None:
     at_ms = RECEIVED_MS - reading.ts % 86_400_000
-    row = dict(zip(READING_COLUMNS, reading_row(reading, 1, at_ms, RECEIVED_MS), strict=True))
+    row = dict(zip(READING_COLUMNS, reading_row(reading, Arrival("c", RECEIVED_MS, reading, 7), 1, at_ms), strict=True))
     filed_ms, arrival = reading_of(row, "c1")
     assert (filed_ms, arrival.received_ms) == (at_ms, RECEIVED_MS)
     assert arrival.message == msgspec.structs.replace(reading, ts=at_ms)
@@ -124,7 +124,7 @@ def test_what_is_stored_comes_back_with_the_time_it_was_filed_under(reading: Rea
 
 @given(MESSAGES.filter(lambda each: not isinstance(each, Reading)))
 def test_other_messages_are_stored_whole(message: Message) -> None:
-    row = dict(zip(EVENT_COLUMNS, event_row(message, 1, RECEIVED_MS, RECEIVED_MS), strict=True))
+    row = dict(zip(EVENT_COLUMNS, event_row(Arrival("c", RECEIVED_MS, message, 7), 1, RECEIVED_MS), strict=True))
     assert "\\u0000" not in row["body"]
     at_ms, arrival = event_of(row, "c1")
     assert (at_ms, arrival.message) == (RECEIVED_MS, message)

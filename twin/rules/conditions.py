@@ -39,7 +39,7 @@ def conditions(
 ) -> Mapping[AlertKind, Condition]:
     """Every condition that can be told from a twin, at a moment that is not before its newest message was received."""
     told = {
-        AlertKind.POWER_WITHOUT_SESSION: power_without_session(twin, at_ms, policy),
+        AlertKind.POWER_WITHOUT_SESSION: power_without_session(twin, at_ms, policy, around),
         AlertKind.POWER_WITH_RELAY_OFF: power_with_relay_off(twin),
         AlertKind.PRESENCE_WITHOUT_SESSION: presence_without_session(twin, at_ms, policy, around),
         AlertKind.REPEATED_DENIALS: repeated_denials(around.denials_ms, at_ms, policy),
@@ -62,11 +62,11 @@ def online_only(kind: AlertKind, condition: Condition, twin: Twin, at_ms: int, p
     return Condition(condition.standing, max(condition.since_ms, since_ms), next_ms)
 
 
-def power_without_session(twin: Twin, at_ms: int, policy: Policy) -> Condition:
-    """An intrusion is confirmed."""
+def power_without_session(twin: Twin, at_ms: int, policy: Policy, around: Surroundings = NOTHING_ELSE) -> Condition:
+    """An intrusion is confirmed. A session that is opening is one."""
     power = twin.physics.power
-    if power is None:
-        return _said(holds=False, since_ms=0)
+    if power is None or around.in_session:
+        return _said(holds=False, since_ms=at_ms if around.in_session else 0)
     told_ms = max(at_ms, power.at_ms)
     visits = twin.book.visits
     next_ms = _first_after(told_ms, power_changes(power, policy, visits))

@@ -112,6 +112,7 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
     turn.take(cause, at_ms)  # twin, then access, then session
     turn.pass_time(at_ms)  # what is due at this very moment: people and controllers come first
     turn.keep_ledger(at_ms)  # whatever the ledger owes to the passing of time
+    turn.calm_down(at_ms)
     turn.follow_alerts(at_ms)  # alerts see what has become of everything
     return turn.station, turn.follows
 
@@ -119,7 +120,17 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
 def next_due(station: Station, scene: Scene) -> int:
     """When the station must be looked at again though nobody says anything."""
     turn = _Turn(station, scene)
-    return min(station.alerts_due_ms, turn.session_due_ms(), turn.no_show_due_ms(), station.twin.book.due_ms)
+    due_ms = min(turn.session_due_ms(), turn.no_show_due_ms(), station.twin.book.due_ms)
+    return due_ms if _is_quiet(station) else min(due_ms, station.alerts_due_ms)
+
+
+def _is_quiet(station: Station) -> bool:
+    """Can no alert come of it unless the twin changes? There is none, no session, nobody, and the door is shut."""
+    physics = station.twin.physics
+    occupancy, door = physics.occupancy, physics.door_open
+    is_empty = occupancy is None or occupancy.occupied_end_ms < FOREVER_MS
+    is_shut = door is None or not door.on
+    return is_empty and is_shut and not station.watch.active and isinstance(station.control.state, Free)
 
 
 def question(station: Station, scene: Scene, wish: Unlock, holder: UserFact) -> access.Question:
@@ -135,6 +146,7 @@ class _Turn:
         self.scene = scene
         self.follows = Consequences()
         self._unwatched = False
+        self._standing: tuple[tuple[str, ...], Sequence[Booking]] | None = None
         self.policy = scene.fact.policy
         self._refresh()
 
@@ -146,8 +158,11 @@ class _Turn:
 
     @property
     def bookings(self) -> Sequence[Booking]:
-        standing, freed = self.scene.directory.bookings(self.code), self.station.freed
-        return tuple(each for each in standing if each.id not in freed) if freed else standing
+        freed = self.station.freed
+        if self._standing is None or self._standing[0] is not freed:
+            known = self.scene.directory.bookings(self.code)
+            self._standing = freed, tuple(each for each in known if each.id not in freed) if freed else known
+        return self._standing[1]
 
     @property
     def book(self) -> Book:
@@ -354,9 +369,18 @@ class _Turn:
 
     def _lock(self, wish: Lock) -> None:
         state = self.station.control.state
+        if wish.reason is CloseReason.USER and not self._may_end(wish.user):
+            self.follows.answers.append(Answer(wish.number))
+            return
         self._end(wish.reason, wish.at_ms)
         ended = state.use.id if isinstance(state, Open | Opening) else None
         self.follows.answers.append(Answer(wish.number, session=ended))
+
+    def _may_end(self, user: str) -> bool:
+        """Is the session theirs, or that of their group?"""
+        holder = self.scene.directory.users.get(user)
+        running = sessions.running(self.station.control, self.bookings, self.policy)
+        return holder is not None and running is not None and is_theirs(holder.user, running)
 
     def _end(self, reason: CloseReason, at_ms: int) -> None:
         self._decide(sessions.close(self.station.control, reason, at_ms, self.bookings, self.policy), at_ms)
@@ -635,6 +659,14 @@ class _Turn:
         if occupancy is None or occupancy_at(occupancy, at_ms, self.policy)[0] is not OccupancyState.OCCUPIED:
             return ALWAYS_OPEN  # it matters only where somebody is
         return opening_times(self.scene.fact.opening, at_ms)
+
+    def calm_down(self, at_ms: int) -> None:
+        """What could not be cut has stopped by itself: should it work again, that is another matter."""
+        signals = self.station.control.signals
+        has_stopped = signals.relay_on is False or at_ms >= (signals.active_until_ms or 0)
+        if self.station.unsafe_ms is not None and has_stopped:
+            self._set(unsafe_ms=None)
+            self._unwatched = True
 
     def _raise(self, kind: AlertKind, at_ms: int) -> None:
         """A single event that an alert is about."""

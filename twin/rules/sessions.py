@@ -242,7 +242,10 @@ def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool) -> Ste
     expires_ms = at_ms + policy.command_timeout_ms
     if not control.signals.is_online(at_ms):
         return Step(replace(control, order=Order(on, OrderState.WAITING, expires_ms, at_ms)))
-    order = Order(on, OrderState.SENT, expires_ms, at_ms)
+    last = control.order
+    in_doubt = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
+    is_done = on is control.signals.relay_on and not in_doubt  # it is commanded all the same
+    order = Order(on, OrderState.CONFIRMED if is_done else OrderState.SENT, expires_ms, at_ms)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
 
 
