@@ -190,7 +190,7 @@ class Fleet:
             now_ms,
             seat.fact.policy,
             visits=known.visits if visits is None else visits,
-            outages=known.outages,
+            outages=engine.outages_of(seat.fact, 0),
         )
         twin = msgspec.structs.replace(seat.station.twin, book=book)
         self._put(controller, seat, msgspec.structs.replace(seat.station, twin=twin), now_ms)

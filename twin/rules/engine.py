@@ -398,10 +398,15 @@ class _Turn:
 
     def _look_again(self, at_ms: int) -> None:
         """What the scene shows may have changed: slots that end at another time, other outages."""
-        visits, outages = tuple(self._visit_now(each) for each in self.book.visits), self._outages()
-        if (visits, outages) != (self.book.visits, self.book.outages):
-            moved = [*_moved(self.book.visits, visits), *_moved_outages(self.book.outages, outages)]
+        before = self.book.visits
+        visits, outages = tuple(self._visit_now(each) for each in before), self._outages()
+        known = tuple(each for each in self.book.outages if each.until_ms >= self._horizon_ms())
+        if (visits, outages) != (before, known):
+            moved = [*_moved(before, visits), *_moved_outages(known, outages)]
             self._amend(visits, min(moved, default=at_ms), at_ms, outages)
+        state = self.station.control.state
+        if visits != before and isinstance(state, Open):
+            self._record(state.use, SessionStatus.OPEN, opened_ms=state.opened_ms)
 
     def _visit_now(self, visit: Visit) -> Visit:
         state = self.station.control.state
@@ -409,13 +414,12 @@ class _Turn:
             return _replace(visit, overrun_ms=self._overrun_ms(state.use))
         return visit
 
+    def _horizon_ms(self) -> int:
+        """How far back the book reaches."""
+        return self.book.physics.newest[0] - self.policy.clock_tolerance_ms
+
     def _outages(self) -> tuple[Outage, ...]:
-        horizon_ms = self.book.physics.newest[0] - self.policy.clock_tolerance_ms
-        return tuple(
-            Outage(each.from_ms, each.until_ms)
-            for each in self.scene.fact.downtimes
-            if each.cause is DowntimeCause.OUTAGE and each.until_ms >= horizon_ms
-        )
+        return outages_of(self.scene.fact, self._horizon_ms())
 
     # What follows from a step of the session
 
@@ -695,6 +699,12 @@ class _Turn:
         cuts = self.policy.on_unauthorised is OnUnauthorised.CUT
         if alert.kind is AlertKind.POWER_WITHOUT_SESSION and cuts and isinstance(state, Free | Cooldown):
             self._end(CloseReason.EMERGENCY, max(at_ms, self.station.control.settled_ms))
+
+
+def outages_of(fact: InstrumentFact, since_ms: int) -> tuple[Outage, ...]:
+    """When an instrument is kept out of service, as far as that is not over before a moment."""
+    outages = (each for each in fact.downtimes if each.cause is DowntimeCause.OUTAGE and each.until_ms >= since_ms)
+    return tuple(Outage(each.from_ms, each.until_ms) for each in outages)
 
 
 def _moved(before: tuple[Visit, ...], after: tuple[Visit, ...]) -> list[int]:
