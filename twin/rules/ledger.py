@@ -250,14 +250,14 @@ def _expected(book: Book, end_ms: int, policy: Policy) -> tuple[Span, ...]:
     return activity
 
 
-def _changes(book: Book, physics: Physics, policy: Policy) -> Iterable[int]:
+def _changes(book: Book, physics: Physics, policy: Policy) -> tuple[int, ...]:
     """The moments at which the activity may change by the passing of time alone."""
-    if physics.power is not None:
-        yield from power_changes(physics.power, policy, book.visits)
-    for visit in book.visits:
-        yield from (visit.start_ms, visit.overrun_ms, visit.end_ms)
-    for outage in book.outages:
-        yield from (outage.from_ms, outage.until_ms)
+    power = () if physics.power is None else power_changes(physics.power, policy, book.visits)
+    if not (book.visits or book.outages):
+        return power
+    visits = (moment for each in book.visits for moment in (each.start_ms, each.overrun_ms, each.end_ms))
+    outages = (moment for each in book.outages for moment in (each.from_ms, each.until_ms))
+    return (*power, *visits, *outages)
 
 
 def _joined(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
@@ -276,4 +276,4 @@ def _recent(spans: tuple[Span, ...], horizon_ms: int) -> tuple[Span, ...]:
 
 def _next_due(book: Book, physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
     """The first moment after `at_ms` at which the category may change by itself; `FOREVER_MS` if none."""
-    return min([due for due in (*moments, *_changes(book, physics, policy)) if due > at_ms], default=FOREVER_MS)
+    return min([due for due in moments + _changes(book, physics, policy) if due > at_ms], default=FOREVER_MS)
