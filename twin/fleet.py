@@ -64,6 +64,7 @@ class Fleet:
         self._controllers: dict[str, str] = {}
         self._timers: list[tuple[int, str]] = []
         self._silences: tuple[Silence, ...] = ()
+        self._was_offline = False
         self._behind: dict[str, None] = {}
         """Controllers whose ledger must catch up with the present: once for many messages that tell of the past."""
 
@@ -350,11 +351,17 @@ class Fleet:
         if gone_ms == self.site.gone.get(controller):
             return outcome
         follows = self.site.hear_of(controller, gone_ms, len(self._seats), now_ms)
-        outcome.consequences += (follows,)
-        return outcome
+        of_site = self._site(follows, now_ms)
+        return _together([outcome, of_site], outcome.at_ms, outcome.verdict)
 
     def _site(self, follows: Consequences, now_ms: int) -> Outcome:
-        return Outcome(at_ms=now_ms, consequences=(follows,))
+        """What follows for the site; where its alert begins or ends, for the alerts that it explains as well."""
+        of_site = Outcome(at_ms=now_ms, consequences=(follows,))
+        if self.site.is_offline is self._was_offline:
+            return of_site
+        self._was_offline = self.site.is_offline
+        hindered = [seat for seat in self._seats.values() if seat.station.watch.active]
+        return _together([of_site, *(self._turn(seat, None, now_ms) for seat in hindered)], now_ms)
 
     def _scene(self, seat: _Seat) -> Scene:
         fact = seat.fact
