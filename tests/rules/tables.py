@@ -35,6 +35,8 @@ from twin.state import Span
 from twin.views import TwinView, view_of
 
 START_MS = 1_700_000_000_000
+HEADINGS = frozenset({"tariff", "fund", "free", "open", "instruments", "controller"})
+"""What only some tables have above them: how an instrument and its site are."""
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -66,6 +68,7 @@ class Scenario:
     title: str
     rules: list[str] = field(default_factory=list)
     overrides: dict[str, object] = field(default_factory=dict)
+    headings: dict[str, list[str]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     ledger: str = ""
 
@@ -92,9 +95,11 @@ def _parsed(scenario: Scenario, lines: list[str]) -> Scenario:
             scenario.rules.append(rest.strip())
         elif keyword == "policy":
             scenario.overrides = dict(map(_setting, rest.split(",")))
-        else:
-            assert keyword == "ledger", line
+        elif keyword == "ledger":
             scenario.ledger = rest.strip()
+        else:
+            assert keyword in HEADINGS, line
+            scenario.headings.setdefault(keyword, []).append(rest.strip())
     return scenario
 
 
@@ -106,7 +111,7 @@ def _row(columns: list[str], cells: list[str], before: list[Row]) -> Row:
 
 def _setting(text: str) -> tuple[str, object]:
     name, value = text.split()
-    if name in {"at_slot_end", "cut", "overrun"}:
+    if name in {"at_slot_end", "cut", "on_unauthorised", "overrun", "walk_in"}:
         return name, True if value == "yes" else value
     return (name, float(value)) if name.endswith("_w") else (f"{name}_ms", duration_ms(value))
 
@@ -168,24 +173,31 @@ class Player:
         return self._reading(saying, now_ms + duration_ms(stamp))
 
     def _reading(self, text: str, ts: int) -> Reading:
-        said: dict[str, Any] = {}
-        for word in map(str.strip, text.split(",")):
-            match word.split():
-                case [watts, "W"]:
-                    self._watts = float(watts)
-                case ["occupied" | "vacant"]:
-                    said["occupied"] = word == "occupied"
-                case ["relay", "on" | "off" as relay]:
-                    said["relay"] = relay == "on"
-                case ["door", "open" | "closed" as door]:
-                    said["door"] = door
-                case _:
-                    raise ValueError(f"cannot read {word!r}")
-        return Reading(*self._next(ts), self._watts, **said)
+        said = {"power_w": self._watts} | said_in(text)
+        self._watts = said["power_w"]
+        return Reading(*self._next(ts), **said)
 
     def _next(self, ts: int) -> tuple[str, int, int]:
         self._seq += 1
         return self._boots[-1], self._seq, ts
+
+
+def said_in(text: str) -> dict[str, Any]:
+    """What a reading says, as tables write it: `100 W, occupied, relay on, door open`."""
+    said: dict[str, Any] = {}
+    for word in map(str.strip, text.split(",")):
+        match word.split():
+            case [watts, "W"]:
+                said["power_w"] = float(watts)
+            case ["occupied" | "vacant"]:
+                said["occupied"] = word == "occupied"
+            case ["relay", "on" | "off" as relay]:
+                said["relay"] = relay == "on"
+            case ["door", "open" | "closed" as door]:
+                said["door"] = door
+            case _:
+                raise ValueError(f"cannot read {word!r}")
+    return said
 
 
 def seen(view: TwinView) -> dict[str, str]:

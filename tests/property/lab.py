@@ -1,0 +1,193 @@
+"""A service in miniature for a whole site: stations in a fleet, with a store of everything that follows in memory."""
+
+from bisect import insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import msgspec
+
+from twin.decisions import Mark, Rewrite, Verdict
+from twin.directory import Fact
+from twin.events import Arrival, Event, Tick
+from twin.fleet import Fleet
+from twin.instrument import order_key
+from twin.requests import Corrected, Learnt, Request
+from twin.rules.billing import correction
+from twin.rules.outcome import (
+    AlertRecord,
+    Bill,
+    Billed,
+    ChargeRecord,
+    Command,
+    Consequences,
+    CreditRecord,
+    NoticeRecord,
+    Outcome,
+    Refold,
+    SessionRecord,
+    SessionStatus,
+)
+from twin.state import FOREVER_MS, NEW_BOOK, Book, Category, OrderKey, Span, Visit
+
+_DAY_MS = 24 * 3_600_000
+
+
+@dataclass
+class _Shelf:
+    """What is stored of one instrument."""
+
+    instrument: str
+    told: list[tuple[OrderKey, int, Arrival]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    ledger: tuple[Span, ...] = NEW_BOOK.spans
+    refolds: list[Refold] = field(default_factory=list)
+
+
+class Lab:
+    """Tells a fleet of events, and stores what follows as the tables would."""
+
+    def __init__(self, facts: Iterable[Fact], at_ms: int) -> None:
+        self.fleet = Fleet()
+        self.number = 0
+        self.sessions: dict[str, SessionRecord] = {}
+        self.charges: list[ChargeRecord] = []
+        self.credit: list[CreditRecord] = []
+        self.alerts: dict[str, AlertRecord] = {}
+        self.notices: list[NoticeRecord] = []
+        self.commands: list[Command] = []
+        self.follows: list[Consequences] = []
+        """Everything in the order in which it followed."""
+        self._shelves: dict[str, _Shelf] = {}
+        for fact in facts:
+            self.learn(fact, at_ms)
+
+    def learn(self, fact: Fact, at_ms: int) -> None:
+        """Tell of a fact."""
+        self.handle(Learnt(number=self.next(), at_ms=at_ms, fact=fact))
+
+    def next(self) -> int:
+        """The number of the next event."""
+        self.number += 1
+        return self.number
+
+    def handle(self, event: Event | Request) -> Outcome:
+        """Apply an event; ledgers that it asks to be computed anew wait for `commit`, as they do in a batch."""
+        outcome = self.fleet.handle(event)
+        self._seat_shelves()
+        if isinstance(event, Arrival) and outcome.verdict in {Verdict.LIVE, Verdict.LATE}:
+            item = (order_key(outcome.at_ms, event), outcome.at_ms, event)
+            insort(self._shelves[event.controller].told, item, key=itemgetter(0))
+        for refold in outcome.refolds:
+            self._shelves[refold.controller].refolds.append(refold)
+        self._store(outcome)
+        return outcome
+
+    def commit(self, now_ms: int) -> None:
+        """Let time come to now, and compute anew what late messages and requests ask for."""
+        self.handle(Tick(now_ms))
+        for controller, shelf in self._shelves.items():
+            if shelf.refolds:
+                self._refold(controller, shelf, now_ms)
+
+    def ledger(self, controller: str) -> tuple[Span, ...]:
+        """The ledger of an instrument."""
+        return self._shelves[controller].ledger
+
+    def category(self, controller: str, t_ms: int) -> Category:
+        """What the ledger says of a moment."""
+        return [span.category for span in self.ledger(controller) if span.start_ms <= t_ms][-1]
+
+    def _seat_shelves(self) -> None:
+        for fact in self.fleet.directory.instruments.values():
+            if fact.controller not in self._shelves:
+                self._shelves[fact.controller] = _Shelf(fact.code)
+
+    def _refold(self, controller: str, shelf: _Shelf, now_ms: int) -> None:
+        first_ms = min(each.at_ms for each in shelf.refolds)
+        base = _base(shelf, first_ms)
+        told = [(at_ms, arrival) for key, at_ms, arrival in shelf.told if key > base.physics.newest]
+        visits = tuple(self._visits(shelf.instrument))
+        bills = tuple(self._bills(shelf.instrument, first_ms))
+        shelf.refolds = []
+        shelf.marks = [mark for mark in shelf.marks if mark.at_ms <= base.physics.newest[0]]
+        outcome, billed = self.fleet.refold(controller, base, told, now_ms, visits=visits, bills=bills)
+        self._store(outcome)
+        for each in billed:
+            self._settle(each, now_ms)
+
+    def _visits(self, instrument: str) -> Iterator[Visit]:
+        opened = [each for each in self.sessions.values() if each.instrument == instrument and each.opened_ms]
+        for each in sorted(opened, key=lambda each: (each.opened_ms, int(each.id))):
+            yield Visit(
+                each.opened_ms or 0, each.ended_ms or FOREVER_MS, each.overrun_ms or FOREVER_MS, each.maintenance, each.id
+            )
+
+    def _bills(self, instrument: str, since_ms: int) -> Iterator[Bill]:
+        """Sessions that are over, and ended after a moment or have not been charged."""
+        charged = {each.session for each in self.charges}
+        for each in self.sessions.values():
+            if each.instrument != instrument or each.status is not SessionStatus.CLOSED:
+                continue
+            assert each.opened_ms is not None
+            assert each.ended_ms is not None
+            is_due = each.ended_ms >= since_ms or (each.id not in charged and each.ended_ms >= since_ms - _DAY_MS)
+            if is_due and each.terms is not None and each.terms.tariff is not None:
+                yield Bill(
+                    session=each.id,
+                    user=each.user,
+                    project=each.project,
+                    start_ms=each.opened_ms,
+                    end_ms=each.ended_ms,
+                    terms=each.terms,
+                )
+
+    def _settle(self, billed: Billed, now_ms: int) -> None:
+        """Charge what has not been charged, and correct what late data has changed."""
+        bill, charge = billed.bill, billed.charge
+        lines = [each.line for each in self.charges if each.session == bill.session]
+        line = correction(lines, charge, "late data", "system") if lines else charge.line
+        record = self.sessions[bill.session]
+        self.sessions[bill.session] = msgspec.structs.replace(record, terms=bill.terms)
+        if line is None:
+            return
+        at_ms = now_ms if lines else bill.end_ms
+        made = ChargeRecord(at_ms=at_ms, user=bill.user, project=bill.project, line=line, session=bill.session)
+        self._store(Outcome(at_ms=now_ms, consequences=(Consequences(charges=[made]),)))
+        if bill.project is not None:
+            self.handle(
+                Corrected(
+                    number=self.next(),
+                    at_ms=now_ms,
+                    project=bill.project,
+                    net_cny=line.net_cny,
+                    allowance_min=line.allowance_min,
+                    subsidy_cny=line.subsidy_cny,
+                )
+            )
+
+    def _store(self, outcome: Outcome) -> None:
+        for mark in outcome.marks:
+            self._shelves[mark.controller].marks.append(mark)
+        for rewrite in outcome.rewrites:
+            self._rewrite(rewrite)
+        for follows in outcome.consequences:
+            self.follows.append(follows)
+            self.sessions |= {each.id: each for each in follows.sessions}
+            self.charges += follows.charges
+            self.credit += follows.credit
+            self.alerts |= {each.id: each for each in follows.alerts}
+            self.notices += follows.notices
+            self.commands += follows.commands
+
+    def _rewrite(self, rewrite: Rewrite) -> None:
+        shelf, start_ms = self._shelves[rewrite.controller], rewrite.spans[0].start_ms
+        shelf.ledger = (*(span for span in shelf.ledger if span.start_ms < start_ms), *rewrite.spans)
+
+
+def _base(shelf: _Shelf, first_ms: int) -> Book:
+    """The book to begin with: one that the fleet remembers, else the last mark before."""
+    bases = [each.base for each in shelf.refolds if each.base is not None]
+    if len(bases) == len(shelf.refolds):
+        return min(bases, key=lambda book: book.physics.newest)
+    return next((mark.book for mark in reversed(shelf.marks) if mark.at_ms < first_ms), NEW_BOOK)

@@ -1,0 +1,398 @@
+"""Scenario tables about an instrument as a whole: people, cards, bookings, a controller, money, alerts.
+
+    == What the scenario shows
+    rule: the sentence of the rules that it is about
+    policy: grace 5m, at_slot_end alert
+    tariff: rate 120.00, idle 50%
+    time   | what happens              | session | decisions                    | cost
+    09:00  | Li unlocks                | open    | Li opening; relay on; Li open | -
+    10:40  | Li taps                   | cooldown| Li closed USER               | 200.00
+
+Monday, 2 March 2026, in Shanghai; `Tue 09:00` is another day. The instrument is SEM-01 on the platform EM. Its
+controller reports every 30 s, what it measured last, and does what it is told at once; an instrument without power
+measures 0 W. Li, Wang (students), Zhao (a teacher) and Ma (staff, operates SEM-01) are qualified; Li and Zhao are of the
+group Lab; the project P1 has 1000 CNY. An hour costs 120.00, unless `tariff` says otherwise. Above a table may stand
+
+    fund: 40%, 50.00 left          free: 30 (minutes)            open: 08:00-20:00 (but for staff at any time)
+    instruments: 3                 controller: without relay     without meter
+
+Events, several of one moment separated by semicolons:
+
+    100 W, occupied                a reading, as in the other tables; it is what is measured from now on
+    tells of 09:30: 100 W          a buffered reading; `tells of 09:30 to 09:50: 100 W` one every 30 s
+    clock is 10m ahead             that of the controller
+    goes silent; dies; comes back  the controller, its connection
+    obeys; ignores; refuses        what it makes of commands from now on
+    others die; others come back; broker goes; broker comes back
+    Li taps; stranger taps; Li taps in; Li taps out
+    Li unlocks; Li unlocks to maintain; Ma unlocks because ...
+    Li ends; manager ends; emergency stop
+    Li books 09:00 to 10:00; ... for Lab; ... costing 50.00; Li's slot ends 11:00; Li cancels
+    outage 10:00 to 11:00; fault; repaired; now policy grace 10m
+    Li is disabled; Li has credit 59; Li is unqualified; Li was qualified; P1 is empty; P1 is closed
+    manager acknowledges FORCED_DOOR; manager resolves FORCED_DOOR; silence FORCED_DOOR until 12:00
+
+Columns, each for what there is since the row before, with the time where it is not the row's own: `decisions` (answers
+that are no, sessions, commands, bookings), `cost` (lines of accounts, and of credit), `told` (who is told of alerts, or
+why nobody is). As things stand: `session`, `ledger`, `alerts` (those that fire). `ledger:` below a table is all of it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tests.property.lab import Lab
+from tests.rules.bills import tariff_of
+from tests.rules.engine_device import Device
+from tests.rules.tables import Row, Scenario, duration_ms
+from twin.alerts import AlertKind, AlertState, Silence
+from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
+from twin.events import Arrival, Tick
+from twin.hours import ALWAYS, Hours, Opening, OpeningHours
+from twin.parties import Booking, Downtime, DowntimeCause, Level, Project, Qualification, User, UserCategory
+from twin.policy import layered
+from twin.requests import Acknowledge, BrokerSeen, Lock, Resolve, Silenced, Unlock
+from twin.rules.billing import LineCause
+from twin.rules.outcome import (
+    AlertRecord,
+    BookingRecord,
+    ChargeRecord,
+    Command,
+    Consequences,
+    CreditRecord,
+    Do,
+    NoticeRecord,
+    Outcome,
+    SessionRecord,
+)
+from twin.sessions import CloseReason, Free
+from twin.state import FOREVER_MS
+from twin.tariffs import Fund, PriceList
+
+replace = msgspec.structs.replace
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=SHANGHAI)
+HERE = "SEM-01"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_CATEGORIES = {
+    "Li": UserCategory.STUDENT,
+    "Wang": UserCategory.STUDENT,
+    "Zhao": UserCategory.TEACHER,
+    "Ma": UserCategory.STAFF,
+}
+
+
+def clock_ms(text: str) -> int:
+    """`09:00`, `09:00:01.5`, `Tue 09:00`: milliseconds."""
+    day, _, clock = text.rpartition(" ")
+    hours, minutes, seconds = re.fullmatch(r"(\d\d):(\d\d)(?::([\d.]+))?", clock).groups("0")  # type: ignore[union-attr]
+    length = timedelta(days=_DAYS.index(day or "Mon"), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+    return round((MIDNIGHT + length).timestamp() * 1000)
+
+
+def clock(at_ms: int) -> str:
+    """A moment as tables write it."""
+    at = datetime.fromtimestamp(at_ms / 1000, SHANGHAI)
+    seconds = f"{at:%S}" + (f".{at_ms % 1000:03}" if at_ms % 1000 else "")
+    day = "" if at.date() == MIDNIGHT.date() else f"{at:%a} "
+    return f"{day}{at:%H:%M}" + ("" if seconds == "00" else f":{seconds}")
+
+
+def _said(at_ms: int, now_ms: int, words: str) -> str:
+    return words if at_ms == now_ms else f"{clock(at_ms)} {words}"
+
+
+def people() -> Iterator[UserFact]:
+    """Everybody who may be named."""
+    for name, category in _CATEGORIES.items():
+        groups = frozenset({"Lab"} if name in {"Li", "Zhao"} else ())
+        operates = frozenset({HERE} if name == "Ma" else ())
+        user = User(name, category, 100, groups=groups, operates=operates)
+        yield UserFact(user=user, cards=(f"card of {name}",), qualifications=(Qualification(HERE, Level.INDEPENDENT),))
+
+
+def _opening(texts: list[str]) -> OpeningHours:
+    """The hours of everybody; staff come at any time."""
+    hours = dict.fromkeys(UserCategory, ALWAYS)
+    for text in texts:
+        from_ms, until_ms = (clock_ms(each) for each in text.split("-"))
+        midnight_ms = clock_ms("00:00")
+        day = (Opening((from_ms - midnight_ms) // 60_000, (until_ms - midnight_ms) // 60_000),)
+        hours |= dict.fromkeys((UserCategory.STUDENT, UserCategory.TEACHER), Hours((day,) * 7))
+    return OpeningHours(SHANGHAI, hours)
+
+
+def project(scenario: Scenario) -> ProjectFact:
+    """The project that pays, with its fund and its free minutes."""
+    told = scenario.headings
+    share, left = re.findall(r"[\d.]+", told.get("fund", ["0%, 0.00 left"])[0])
+    return ProjectFact(
+        project=Project("P1", frozenset(_CATEGORIES), Decimal(1000)),
+        free_min=int(told.get("free", ["0"])[0]),
+        fund=Fund(share_percent=int(share), left_cny=Decimal(left)),
+    )
+
+
+class EnginePlayer:
+    """Plays a scenario to a fleet."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        told = scenario.headings
+        tariffs = told.get("tariff", ["rate 120.00"])
+        self._fact = InstrumentFact(
+            code=HERE,
+            controller="controller",
+            platform="EM",
+            policy=layered(scenario.overrides),
+            opening=_opening(told.get("open", [])),
+            prices=PriceList(versions=tuple(tariff_of(text, SHANGHAI) for text in tariffs)),
+        )
+        others = range(1, int(told.get("instruments", ["1"])[0]))
+        facts = [replace(self._fact, code=f"other-{each}", controller=f"other-{each}") for each in others]
+        self._start_ms = clock_ms(scenario.rows[0].time) - 60_000
+        self._project = project(scenario)
+        self.lab = Lab([self._fact, *facts, self._project, *people()], self._start_ms)
+        self._device = Device("controller", told.get("controller", []))
+        self._others = [Device(each.controller, []) for each in facts]
+        self._now_ms = self._start_ms
+        for device in self.devices:
+            self._arrive(device, *device.begin(self._now_ms))
+        self._seen = 0
+
+    @property
+    def devices(self) -> list[Device]:
+        return [self._device, *self._others]
+
+    def play(self, row: Row) -> dict[str, str]:
+        """Let a row happen; what can be seen after it."""
+        at_ms = clock_ms(row.time)
+        self.pass_time(at_ms - 1)
+        self._now_ms = at_ms
+        for event in filter(None, map(str.strip, row.events.split(";"))):
+            self._happen(event)
+            self.lab.commit(at_ms)
+        self.pass_time(at_ms)
+        self.lab.commit(at_ms)
+        follows, self._seen = self.lab.follows[self._seen :], len(self.lab.follows)
+        return self._shown(follows)
+
+    def pass_time(self, until_ms: int) -> None:
+        """Controllers report, and timers ring, each at its moment."""
+        while (due_ms := min([self.lab.fleet.next_due_ms(), *(each.due_ms for each in self.devices)])) <= until_ms:
+            self._now_ms = max(self._now_ms, due_ms)
+            for device in self.devices:
+                self._arrive(device, *device.report(self._now_ms))
+            self._take(self.lab.handle(Tick(self._now_ms)))
+            self.lab.commit(self._now_ms)
+
+    def look(self, at_ms: int) -> None:
+        """Let time pass up to a moment though nothing is due."""
+        self.pass_time(at_ms)
+        self._now_ms = max(self._now_ms, at_ms)
+        self._take(self.lab.handle(Tick(at_ms)))
+
+    # What happens
+
+    def _arrive(self, device: Device, *arrivals: Arrival) -> None:
+        for arrival in arrivals:
+            self._take(self.lab.handle(replace(arrival, number=self.lab.next())))
+
+    def _take(self, outcome: Outcome) -> None:
+        """The controllers do what they are told."""
+        for command in (each for follows in outcome.consequences for each in follows.commands):
+            for device in self.devices:
+                if device.name == command.controller and command.do is Do.RELAY:
+                    self._arrive(device, *device.obey(command, self._now_ms))
+
+    def _ask(self, make: Callable[[int, int], object]) -> None:
+        self._take(self.lab.handle(make(self.lab.next(), self._now_ms)))  # type: ignore[arg-type]
+
+    def _happen(self, event: str) -> None:
+        match event.split():
+            case [name, "taps", *action]:
+                card = self._device.card(f"card of {name}", action[0] if action else "tap", self._now_ms)
+                self._arrive(self._device, *card)
+            case [name, "unlocks", *how]:
+                self._unlock(name, how)
+            case ["emergency", "stop"]:
+                self._lock("Ma", CloseReason.EMERGENCY)
+            case [name, "ends"]:
+                self._lock(name, CloseReason.STAFF if name == "manager" else CloseReason.USER)
+            case ["manager", "acknowledges" | "resolves" as how, kind]:
+                self._see_to(Acknowledge if how == "acknowledges" else Resolve, AlertKind(kind))
+            case ["silence", kind, "until", end]:
+                silence = Silence(clock_ms(end), "Ma", "service", kind=AlertKind(kind))
+                self._ask(lambda number, at_ms: Silenced(number=number, at_ms=at_ms, silence=silence))
+            case ["broker", "goes" | "comes" as how, *_]:
+                self._ask(lambda number, at_ms: BrokerSeen(number=number, at_ms=at_ms, up=how == "comes"))
+            case ["others", "die" | "come", *_]:
+                for device in self._others:
+                    self._arrive(device, *device.happen("dies" if "die" in event else "comes back", self._now_ms))
+            case _:
+                self._change(event)
+
+    def _unlock(self, name: str, how: list[str]) -> None:
+        reason = " ".join(how[1:]) if how[:1] == ["because"] else None
+        self._ask(
+            lambda number, at_ms: Unlock(
+                number=number,
+                at_ms=at_ms,
+                instrument=HERE,
+                user=name,
+                override_reason=reason,
+                maintenance=how == ["to", "maintain"],
+            )
+        )
+
+    def _lock(self, name: str, reason: CloseReason) -> None:
+        self._ask(lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=HERE, user=name, reason=reason))
+
+    def _see_to(self, make: type[Acknowledge | Resolve], kind: AlertKind) -> None:
+        where = None if kind is AlertKind.SITE_OFFLINE else HERE
+        self._ask(lambda number, at_ms: make(number=number, at_ms=at_ms, instrument=where, kind=kind, user="manager"))
+
+    def _change(self, event: str) -> None:
+        """Facts, or else the controller."""
+        match event.split():
+            case [name, "books", start, "to", end, *how]:
+                self._book(name, clock_ms(start), clock_ms(end), dict(zip(how[::2], how[1::2], strict=True)))
+            case [name, "slot", "ends", end]:
+                self._rebook(name.removesuffix("'s"), lambda booking: replace(booking, end_ms=clock_ms(end)))
+            case [name, "cancels"]:
+                self._rebook(name, lambda _: None)
+            case ["outage", start, "to", end]:
+                self._instrument(downtimes=(Downtime(DowntimeCause.OUTAGE, clock_ms(start), clock_ms(end)),))
+            case ["fault"]:
+                self._instrument(downtimes=(Downtime(DowntimeCause.FAULT, self._now_ms),))
+            case ["repaired"]:
+                self._instrument(downtimes=())
+            case ["now", "policy", name, value]:
+                self._instrument(policy=replace(self._fact.policy, **{f"{name}_ms": duration_ms(value)}))
+            case ["P1", "is", "empty" | "closed" as how]:
+                changes = {"balance_cny": Decimal(-1)} if how == "empty" else {"until_ms": self._now_ms}
+                self._project = replace(self._project, project=replace(self._project.project, **changes))
+                self.lab.learn(self._project, self._now_ms)
+            case [name, "is" | "has" | "was", *what]:
+                self.lab.learn(self._changed(self.lab.fleet.directory.users[name], what), self._now_ms)
+            case _:
+                self._arrive(self._device, *self._device.happen(event, self._now_ms, clock_ms))
+
+    def _instrument(self, **changes: object) -> None:
+        self._fact = replace(self._fact, **changes)
+        self.lab.learn(self._fact, self._now_ms)
+
+    def _changed(self, fact: UserFact, what: list[str]) -> UserFact:
+        match what:
+            case ["disabled"]:
+                return replace(fact, user=replace(fact.user, active=False))
+            case ["credit", points]:
+                return replace(fact, user=replace(fact.user, credit=int(points)))
+            case ["unqualified"]:
+                return replace(fact, qualifications=())
+            case ["qualified"]:
+                held = Qualification(HERE, Level.INDEPENDENT, 0, self._now_ms)
+                return replace(fact, qualifications=(held,))
+            case ["well"]:
+                return next(each for each in people() if each.user.id == fact.user.id)
+            case _:
+                raise ValueError(f"cannot be {what!r}")
+
+    def _book(self, name: str, start_ms: int, end_ms: int, how: dict[str, str]) -> None:
+        self._learn_booking(
+            Booking(
+                id=f"{name} {clock(start_ms)}",
+                instrument=HERE,
+                user=name,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                group=how.get("for"),
+                estimate_cny=Decimal(how.get("costing", "0")),
+                project="P1",
+            )
+        )
+
+    def _rebook(self, name: str, change: Callable[[Booking], Booking | None]) -> None:
+        for booking in self.lab.fleet.directory.bookings(HERE):
+            if booking.user == name:
+                self.lab.learn(BookingFact(id=booking.id, booking=change(booking)), self._now_ms)
+
+    def _learn_booking(self, booking: Booking) -> None:
+        self.lab.learn(BookingFact(id=booking.id, booking=booking), self._now_ms)
+
+    # What can be seen
+
+    def _shown(self, follows: list[Consequences]) -> dict[str, str]:
+        control = self.lab.fleet.station("controller").control
+        state = "none" if isinstance(control.state, Free) else type(control.state).__name__.lower()
+        firing = sorted(each.alert.kind for each in self.lab.alerts.values() if self._is_firing(each))
+        return {
+            "session": state,
+            "ledger": self.lab.category("controller", self._now_ms).value,
+            "alerts": ", ".join(firing) or "-",
+            "decisions": "; ".join(self._decisions(follows)) or "-",
+            "cost": "; ".join(self._costs(follows)) or "-",
+            "told": "; ".join(self._told(follows)) or "-",
+        }
+
+    def _is_firing(self, record: AlertRecord) -> bool:
+        return record.instrument in {None, HERE} and record.alert.state is AlertState.FIRING
+
+    def _decisions(self, follows: list[Consequences]) -> Iterator[str]:
+        for each in follows:
+            for answer in each.answers:
+                if answer.decision is not None and answer.decision.reason is not None:
+                    yield f"refused {answer.decision.reason}"
+            yield from map(self._session, each.sessions)
+            yield from (self._command(command) for command in each.commands if command.controller == "controller")
+            yield from map(self._booking, each.bookings)
+
+    def _session(self, record: SessionRecord) -> str:
+        at_ms = record.ended_ms or record.opened_ms or record.requested_ms
+        words = [record.user, record.status, record.reason or ""]
+        words += [f"because {record.override_reason}"] if record.override_reason and not record.opened_ms else []
+        return _said(at_ms, self._now_ms, " ".join(filter(None, words)))
+
+    def _command(self, command: Command) -> str:
+        text = (command.text or "").partition(" · ")[2]
+        words = f"relay {'on' if command.relay else 'off'}" if command.do is Do.RELAY else f"says {text}"
+        return _said(command.at_ms, self._now_ms, words)
+
+    def _booking(self, record: BookingRecord) -> str:
+        return f"booking of {record.id} {record.state}"
+
+    def _costs(self, follows: list[Consequences]) -> Iterator[str]:
+        for each in follows:
+            yield from map(self._line, each.charges)
+            yield from map(self._credit, each.credit)
+
+    def _line(self, record: ChargeRecord) -> str:
+        line = record.line
+        sign = "+" if line.cause is LineCause.CORRECTION and line.net_cny >= 0 else ""
+        cause = "" if line.cause is LineCause.SESSION else f"{line.cause} "
+        return _said(record.at_ms, self._now_ms, f"{cause}{sign}{line.net_cny}")
+
+    def _credit(self, record: CreditRecord) -> str:
+        line = record.line
+        return _said(line.at_ms, self._now_ms, f"credit of {record.user} {line.points:+} {line.cause}")
+
+    def _told(self, follows: list[Consequences]) -> Iterator[str]:
+        for each in follows:
+            for record in each.notices:
+                if record.alert.startswith((HERE, "site")):
+                    yield self._notice(record)
+
+    def _notice(self, record: NoticeRecord) -> str:
+        notice = record.notice
+        words = [notice.kind, notice.step, notice.withheld or f"to {', '.join(notice.to)}"]
+        return _said(notice.at_ms, self._now_ms, " ".join(words))
+
+
+def written(player: EnginePlayer) -> str:
+    """The ledger since the table began, as tables write it."""
+    spans = player.lab.ledger("controller")
+    return ", ".join(f"{clock(span.start_ms)} {span.category}" for span in spans[1:] if span.start_ms < FOREVER_MS)
