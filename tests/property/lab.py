@@ -120,7 +120,11 @@ class Lab:
         opened = [each for each in self.sessions.values() if each.instrument == instrument and each.opened_ms]
         for each in sorted(opened, key=lambda each: (each.opened_ms, int(each.id))):
             yield Visit(
-                each.opened_ms or 0, each.ended_ms or FOREVER_MS, each.overrun_ms or FOREVER_MS, each.maintenance, each.id
+                each.opened_ms or 0,
+                each.ended_ms or FOREVER_MS,
+                each.overrun_ms or FOREVER_MS,
+                each.maintenance,
+                each.id,
             )
 
     def _bills(self, instrument: str, since_ms: int) -> Iterator[Bill]:

@@ -10,8 +10,8 @@
 
 Monday, 2 March 2026, in Shanghai; `Tue 09:00` is another day. The instrument is SEM-01 on the platform EM. Its
 controller reports every 30 s, what it measured last, and does what it is told at once; an instrument without power
-measures 0 W. Li, Wang (students), Zhao (a teacher) and Ma (staff, operates SEM-01) are qualified; Li and Zhao are of the
-group Lab; the project P1 has 1000 CNY. An hour costs 120.00, unless `tariff` says otherwise. Above a table may stand
+measures 0 W. Li, Wang (students), Zhao (a teacher) and Ma (staff, operates SEM-01) are qualified; Li and Zhao are of
+the group Lab; the project P1 has 1000 CNY. An hour costs 120.00, unless `tariff` says so. Above a table may stand
 
     fund: 40%, 50.00 left          free: 30 (minutes)            open: 08:00-20:00 (but for staff at any time)
     instruments: 3                 controller: without relay     without meter
@@ -39,15 +39,14 @@ why nobody is). As things stand: `session`, `ledger`, `alerts` (those that fire)
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from tests.property.lab import Lab
 from tests.rules.bills import tariff_of
 from tests.rules.engine_device import Device
+from tests.rules.engine_words import HERE, SHANGHAI, clock, clock_ms, costs, decided, told
 from tests.rules.tables import Row, Scenario, duration_ms
 from twin.alerts import AlertKind, AlertState, Silence
 from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
@@ -56,18 +55,11 @@ from twin.hours import ALWAYS, Hours, Opening, OpeningHours
 from twin.parties import Booking, Downtime, DowntimeCause, Level, Project, Qualification, User, UserCategory
 from twin.policy import layered
 from twin.requests import Acknowledge, BrokerSeen, Lock, Resolve, Silenced, Unlock
-from twin.rules.billing import LineCause
 from twin.rules.outcome import (
     AlertRecord,
-    BookingRecord,
-    ChargeRecord,
-    Command,
     Consequences,
-    CreditRecord,
     Do,
-    NoticeRecord,
     Outcome,
-    SessionRecord,
 )
 from twin.sessions import CloseReason, Free
 from twin.state import FOREVER_MS
@@ -75,36 +67,12 @@ from twin.tariffs import Fund, PriceList
 
 replace = msgspec.structs.replace
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-MIDNIGHT = datetime(2026, 3, 2, tzinfo=SHANGHAI)
-HERE = "SEM-01"
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _CATEGORIES = {
     "Li": UserCategory.STUDENT,
     "Wang": UserCategory.STUDENT,
     "Zhao": UserCategory.TEACHER,
     "Ma": UserCategory.STAFF,
 }
-
-
-def clock_ms(text: str) -> int:
-    """`09:00`, `09:00:01.5`, `Tue 09:00`: milliseconds."""
-    day, _, clock = text.rpartition(" ")
-    hours, minutes, seconds = re.fullmatch(r"(\d\d):(\d\d)(?::([\d.]+))?", clock).groups("0")  # type: ignore[union-attr]
-    length = timedelta(days=_DAYS.index(day or "Mon"), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
-    return round((MIDNIGHT + length).timestamp() * 1000)
-
-
-def clock(at_ms: int) -> str:
-    """A moment as tables write it."""
-    at = datetime.fromtimestamp(at_ms / 1000, SHANGHAI)
-    seconds = f"{at:%S}" + (f".{at_ms % 1000:03}" if at_ms % 1000 else "")
-    day = "" if at.date() == MIDNIGHT.date() else f"{at:%a} "
-    return f"{day}{at:%H:%M}" + ("" if seconds == "00" else f":{seconds}")
-
-
-def _said(at_ms: int, now_ms: int, words: str) -> str:
-    return words if at_ms == now_ms else f"{clock(at_ms)} {words}"
 
 
 def people() -> Iterator[UserFact]:
@@ -123,7 +91,7 @@ def _opening(texts: list[str]) -> OpeningHours:
         from_ms, until_ms = (clock_ms(each) for each in text.split("-"))
         midnight_ms = clock_ms("00:00")
         day = (Opening((from_ms - midnight_ms) // 60_000, (until_ms - midnight_ms) // 60_000),)
-        hours |= dict.fromkeys((UserCategory.STUDENT, UserCategory.TEACHER), Hours((day,) * 7))
+        hours |= dict.fromkeys(set(UserCategory) - {UserCategory.STAFF}, Hours((day,) * 7))
     return OpeningHours(SHANGHAI, hours)
 
 
@@ -161,7 +129,7 @@ class EnginePlayer:
         self._others = [Device(each.controller, []) for each in facts]
         self._now_ms = self._start_ms
         for device in self.devices:
-            self._arrive(device, *device.begin(self._now_ms))
+            self._arrive(*device.begin(self._now_ms))
         self._seen = 0
 
     @property
@@ -186,7 +154,7 @@ class EnginePlayer:
         while (due_ms := min([self.lab.fleet.next_due_ms(), *(each.due_ms for each in self.devices)])) <= until_ms:
             self._now_ms = max(self._now_ms, due_ms)
             for device in self.devices:
-                self._arrive(device, *device.report(self._now_ms))
+                self._arrive(*device.report(self._now_ms))
             self._take(self.lab.handle(Tick(self._now_ms)))
             self.lab.commit(self._now_ms)
 
@@ -198,7 +166,7 @@ class EnginePlayer:
 
     # What happens
 
-    def _arrive(self, device: Device, *arrivals: Arrival) -> None:
+    def _arrive(self, *arrivals: Arrival) -> None:
         for arrival in arrivals:
             self._take(self.lab.handle(replace(arrival, number=self.lab.next())))
 
@@ -207,7 +175,7 @@ class EnginePlayer:
         for command in (each for follows in outcome.consequences for each in follows.commands):
             for device in self.devices:
                 if device.name == command.controller and command.do is Do.RELAY:
-                    self._arrive(device, *device.obey(command, self._now_ms))
+                    self._arrive(*device.obey(command, self._now_ms))
 
     def _ask(self, make: Callable[[int, int], object]) -> None:
         self._take(self.lab.handle(make(self.lab.next(), self._now_ms)))  # type: ignore[arg-type]
@@ -216,7 +184,7 @@ class EnginePlayer:
         match event.split():
             case [name, "taps", *action]:
                 card = self._device.card(f"card of {name}", action[0] if action else "tap", self._now_ms)
-                self._arrive(self._device, *card)
+                self._arrive(*card)
             case [name, "unlocks", *how]:
                 self._unlock(name, how)
             case ["emergency", "stop"]:
@@ -232,7 +200,7 @@ class EnginePlayer:
                 self._ask(lambda number, at_ms: BrokerSeen(number=number, at_ms=at_ms, up=how == "comes"))
             case ["others", "die" | "come", *_]:
                 for device in self._others:
-                    self._arrive(device, *device.happen("dies" if "die" in event else "comes back", self._now_ms))
+                    self._arrive(*device.happen("dies" if "die" in event else "comes back", self._now_ms))
             case _:
                 self._change(event)
 
@@ -266,7 +234,9 @@ class EnginePlayer:
             case [name, "cancels"]:
                 self._rebook(name, lambda _: None)
             case ["outage", start, "to", end]:
-                self._instrument(downtimes=(Downtime(DowntimeCause.OUTAGE, clock_ms(start), clock_ms(end)),))
+                outage = Downtime(DowntimeCause.OUTAGE, clock_ms(start), clock_ms(end))
+                others = (each for each in self._fact.downtimes if each.from_ms != outage.from_ms)
+                self._instrument(downtimes=(*others, outage))
             case ["fault"]:
                 self._instrument(downtimes=(Downtime(DowntimeCause.FAULT, self._now_ms),))
             case ["repaired"]:
@@ -277,10 +247,10 @@ class EnginePlayer:
                 changes = {"balance_cny": Decimal(-1)} if how == "empty" else {"until_ms": self._now_ms}
                 self._project = replace(self._project, project=replace(self._project.project, **changes))
                 self.lab.learn(self._project, self._now_ms)
-            case [name, "is" | "has" | "was", *what]:
+            case [name, "is" | "has" | "was", *what] if name in _CATEGORIES:
                 self.lab.learn(self._changed(self.lab.fleet.directory.users[name], what), self._now_ms)
             case _:
-                self._arrive(self._device, *self._device.happen(event, self._now_ms, clock_ms))
+                self._arrive(*self._device.happen(event, self._now_ms, clock_ms))
 
     def _instrument(self, **changes: object) -> None:
         self._fact = replace(self._fact, **changes)
@@ -324,8 +294,6 @@ class EnginePlayer:
     def _learn_booking(self, booking: Booking) -> None:
         self.lab.learn(BookingFact(id=booking.id, booking=booking), self._now_ms)
 
-    # What can be seen
-
     def _shown(self, follows: list[Consequences]) -> dict[str, str]:
         control = self.lab.fleet.station("controller").control
         state = "none" if isinstance(control.state, Free) else type(control.state).__name__.lower()
@@ -334,62 +302,13 @@ class EnginePlayer:
             "session": state,
             "ledger": self.lab.category("controller", self._now_ms).value,
             "alerts": ", ".join(firing) or "-",
-            "decisions": "; ".join(self._decisions(follows)) or "-",
-            "cost": "; ".join(self._costs(follows)) or "-",
-            "told": "; ".join(self._told(follows)) or "-",
+            "decisions": "; ".join(decided(follows, self._now_ms)) or "-",
+            "cost": "; ".join(costs(follows, self._now_ms)) or "-",
+            "told": "; ".join(told(follows, self._now_ms)) or "-",
         }
 
     def _is_firing(self, record: AlertRecord) -> bool:
         return record.instrument in {None, HERE} and record.alert.state is AlertState.FIRING
-
-    def _decisions(self, follows: list[Consequences]) -> Iterator[str]:
-        for each in follows:
-            for answer in each.answers:
-                if answer.decision is not None and answer.decision.reason is not None:
-                    yield f"refused {answer.decision.reason}"
-            yield from map(self._session, each.sessions)
-            yield from (self._command(command) for command in each.commands if command.controller == "controller")
-            yield from map(self._booking, each.bookings)
-
-    def _session(self, record: SessionRecord) -> str:
-        at_ms = record.ended_ms or record.opened_ms or record.requested_ms
-        words = [record.user, record.status, record.reason or ""]
-        words += [f"because {record.override_reason}"] if record.override_reason and not record.opened_ms else []
-        return _said(at_ms, self._now_ms, " ".join(filter(None, words)))
-
-    def _command(self, command: Command) -> str:
-        text = (command.text or "").partition(" · ")[2]
-        words = f"relay {'on' if command.relay else 'off'}" if command.do is Do.RELAY else f"says {text}"
-        return _said(command.at_ms, self._now_ms, words)
-
-    def _booking(self, record: BookingRecord) -> str:
-        return f"booking of {record.id} {record.state}"
-
-    def _costs(self, follows: list[Consequences]) -> Iterator[str]:
-        for each in follows:
-            yield from map(self._line, each.charges)
-            yield from map(self._credit, each.credit)
-
-    def _line(self, record: ChargeRecord) -> str:
-        line = record.line
-        sign = "+" if line.cause is LineCause.CORRECTION and line.net_cny >= 0 else ""
-        cause = "" if line.cause is LineCause.SESSION else f"{line.cause} "
-        return _said(record.at_ms, self._now_ms, f"{cause}{sign}{line.net_cny}")
-
-    def _credit(self, record: CreditRecord) -> str:
-        line = record.line
-        return _said(line.at_ms, self._now_ms, f"credit of {record.user} {line.points:+} {line.cause}")
-
-    def _told(self, follows: list[Consequences]) -> Iterator[str]:
-        for each in follows:
-            for record in each.notices:
-                if record.alert.startswith((HERE, "site")):
-                    yield self._notice(record)
-
-    def _notice(self, record: NoticeRecord) -> str:
-        notice = record.notice
-        words = [notice.kind, notice.step, notice.withheld or f"to {', '.join(notice.to)}"]
-        return _said(notice.at_ms, self._now_ms, " ".join(words))
 
 
 def written(player: EnginePlayer) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from twin.alerts import RULES, AlertKind, Condition, Standing
 from twin.instrument import link_at
-from twin.physics import intruded_since, occupancy_at, power_changes, power_class_at
+from twin.physics import free_since, intruded_since, occupancy_at, power_changes, power_class_at, visit_at
 from twin.policy import Policy
 from twin.state import FOREVER_MS, LinkState, OccupancyState, PowerClass, Twin
 
@@ -73,7 +73,11 @@ def power_without_session(twin: Twin, at_ms: int, policy: Policy, around: Surrou
     intruded_ms = intruded_since(power, told_ms, policy, visits)
     if intruded_ms is not None:
         return _said(holds=True, since_ms=intruded_ms, next_ms=next_ms)
-    return _said(holds=False, since_ms=power_class_at(power, told_ms, policy)[1], next_ms=next_ms)
+    power_class, since_ms = power_class_at(power, told_ms, policy)
+    visit = visit_at(visits, told_ms)
+    if visit is not None and power_class is PowerClass.ACTIVE:
+        since_ms = max(since_ms, visit.start_ms)  # it works on: what ended an intrusion is the session
+    return _said(holds=False, since_ms=since_ms, next_ms=next_ms)
 
 
 def power_with_relay_off(twin: Twin) -> Condition:
@@ -106,7 +110,8 @@ def presence_without_session(twin: Twin, at_ms: int, policy: Policy, around: Sur
     next_ms = min(turns_ms, _first_after(told_ms, (vacant_ms,)))
     if state is OccupancyState.OCCUPIED:
         is_open = passed % 2 == 1
-        since_ms = turned_ms if is_open else max(turned_ms, since_ms or 0)
+        left_ms = min(free_since(twin.book.visits, at_ms), at_ms)
+        since_ms = turned_ms if is_open else max(turned_ms, since_ms or 0, left_ms)
         return _said(holds=not is_open, since_ms=since_ms, next_ms=next_ms)
     return _said(holds=False, since_ms=since_ms or 0, next_ms=next_ms)
 

@@ -55,9 +55,8 @@ class SiteWatch:
         return self._followed(at_ms, follows)
 
     def pass_time(self, at_ms: int) -> Consequences:
-        """What comes due up to a moment."""
-        follows = Consequences()
-        return self._followed(at_ms, follows) if at_ms >= self.due_ms else follows
+        """What comes due up to a moment, by what was known until then."""
+        return self._followed(at_ms, Consequences())
 
     def see_to(self, wish: Acknowledge | Resolve) -> Consequences:
         """Somebody sees to the alert, if it fires."""
