@@ -33,26 +33,12 @@ BILLING_CLAUSES = {
 }
 """What a bill may depend on, and how tables say it."""
 
-KNOWN = {
-    "Maintenance: an outage, with or without a session": "an outage that is over takes its maintenance time away",
-    "An outage that ends sooner than planned": "an outage that is over takes its maintenance time away",
-    "Late data behind an outage that is over": "outages that the book has forgotten are not laid over late data",
-    "A slot made longer while overrun moves the overrun": "the record of a session keeps the overrun of the old slot",
-    "SITE_OFFLINE inhibits CONTROLLER_OFFLINE": "nobody is told what is owed when the site's alert ends",
-}
-"""What does not come true yet, and why."""
-
 
 def _title(scenario: Scenario) -> str:
     return scenario.title
 
 
-def _marked(scenario: Scenario) -> object:
-    known = KNOWN.get(scenario.title)
-    return pytest.param(scenario, marks=[pytest.mark.xfail(strict=True, reason=known)] if known else [])
-
-
-@pytest.mark.parametrize("scenario", [_marked(each) for each in ALL], ids=map(_title, ALL))
+@pytest.mark.parametrize("scenario", ALL, ids=_title)
 def test_scenario(scenario: Scenario) -> None:
     player = EnginePlayer(scenario)
     for row in scenario.rows:
@@ -119,4 +105,3 @@ def test_every_scenario_names_its_rule() -> None:
     assert len(ALL) > 80
     assert [scenario.title for scenario in ALL if not scenario.rules] == []
     assert len({scenario.title for scenario in ALL}) == len(ALL)
-    assert set(KNOWN) <= {scenario.title for scenario in ALL}
