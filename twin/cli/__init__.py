@@ -6,6 +6,8 @@ from benchmarks.cli import app as bench
 from twin.cli.demo import demo
 from twin.cli.doctor import doctor
 from twin.cli.info import info
+from twin.cli.replay import EPILOG as REPLAY_EPILOG
+from twin.cli.replay import replay
 from twin.cli.up import up
 
 app = typer.Typer(
@@ -18,6 +20,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(info)
 app.command()(doctor)
+app.command(epilog=REPLAY_EPILOG)(replay)
 app.add_typer(bench, name="bench")
 
 

@@ -89,8 +89,13 @@ def reading_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
 
 def event_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
     """The event time and the message that a row of `event` was made of."""
-    message = msgspec.json.decode(row["body"], type=_EVENTS[row["kind"]])
+    message = message_of(row["kind"], row["body"])
     return to_ms(row["time"]), Arrival(controller, to_ms(row["received"]), message, row["number"])
+
+
+def message_of(kind: str, body: str) -> Birth | Death | Card | Ack:
+    """A message that is not a reading, as it was said."""
+    return msgspec.json.decode(body, type=_EVENTS[kind])
 
 
 def packed(value: Station | Book) -> bytes:
