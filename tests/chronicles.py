@@ -56,9 +56,7 @@ class Chronicle:
 
     def unlock(self, user: str, project: str | None = None) -> None:
         self.ask(
-            Unlock(
-                number=self._next_number(), at_ms=self.now_ms, instrument=INSTRUMENT, user=user, project=project
-            )
+            Unlock(number=self._next_number(), at_ms=self.now_ms, instrument=INSTRUMENT, user=user, project=project)
         )
 
     def lock(self, user: str) -> None:
@@ -93,7 +91,7 @@ class Chronicle:
             if not silent:
                 self.read()
             self._add(self.fleet.handle(Tick(self.now_ms)))
-            if self._batch.rows >= 40:  # noqa: PLR2004
+            if self._batch.rows >= 40:
                 await self.commit()
         await self.commit()
 
@@ -156,19 +154,24 @@ async def write_chronicle(database_url: str) -> Chronicle:
     await chronicle.pass_time(10 * MINUTE_MS)
     await _session(chronicle, "ada", "P1")
     await _intrusion(chronicle)
-    await chronicle.pass_time(20 * HOUR_MS)
+    await chronicle.pass_time(21 * HOUR_MS)
     await _session_without_network(chronicle)
-    await chronicle.pass_time(7 * HOUR_MS)
+    await chronicle.pass_time(6 * HOUR_MS)
     await _session(chronicle, "ada", "P1")
     await chronicle.pass_time(HOUR_MS)
     await chronicle.end()
     return chronicle
 
 
-async def _session(chronicle: Chronicle, user: str, project: str) -> None:
+async def _open(chronicle: Chronicle, user: str, project: str) -> None:
     chronicle.unlock(user, project)
     chronicle.relay = True
+    await chronicle.pass_time(2 * SECOND_MS)  # the controller answers in time
     await chronicle.pass_time(5 * MINUTE_MS)
+
+
+async def _session(chronicle: Chronicle, user: str, project: str) -> None:
+    await _open(chronicle, user, project)
     chronicle.power_w = 1200.0
     await chronicle.pass_time(80 * MINUTE_MS)
     chronicle.power_w = 3.0
@@ -187,9 +190,7 @@ async def _intrusion(chronicle: Chronicle) -> None:
 
 async def _session_without_network(chronicle: Chronicle) -> None:
     """The session ends before anybody hears of what its controller has kept back: its bill is corrected."""
-    chronicle.unlock("ada", "P1")
-    chronicle.relay = True
-    await chronicle.pass_time(5 * MINUTE_MS)
+    await _open(chronicle, "ada", "P1")
     chronicle.power_w = 1200.0
     await chronicle.pass_time(20 * MINUTE_MS)
     lost_ms = chronicle.now_ms

@@ -14,6 +14,11 @@ from tests.houses import house
 from twin.cli import app
 from twin.views import rfc3339
 
+ONE_MORE_LINE = """
+INSERT INTO charge_line (session_id, username, at, cause, gross_cny, allowance_cny, subsidy_cny, allowance_min, minutes)
+SELECT max(id), 'ada', max(ended), 'session', 1, 0, 0, 0, 0 FROM session
+"""
+
 
 @pytest.fixture
 async def chronicle(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
@@ -50,3 +55,99 @@ async def test_what_is_stored_follows_from_the_log(chronicle: str) -> None:
     assert (found["sessions"], found["charges"]) == (3, 3)
     assert found["alerts"] >= 2
     assert found["events"] > 3_000
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "sessions"),
+    [
+        ("2026-01-12T09:30:00+08:00", "2026-01-13", 2),
+        ("2026-01-12T09:30:00+08:00", "2026-01-12T17:00:00+08:00", 2),
+        ("2026-01-11T11:00:00+08:00", "2026-01-12", 1),
+        ("2026-01-12T18:30:00+08:00", "2030-01-01", 0),
+    ],
+)
+async def test_a_part_of_it_is_replayed_from_a_snapshot(chronicle: str, from_: str, to: str, sessions: int) -> None:
+    whole = await verified()
+    found = await verified("--from", from_, "--to", to)
+    assert found["differences"] == []
+    assert found["sessions"] == sessions
+    assert found["events"] < whole["events"]
+
+
+async def test_dates_are_those_of_the_site(chronicle: str) -> None:
+    found = await verified("--from", "2026-01-12", "--to", "2026-01-13")
+    assert rfc3339(found["window"]["from_ms"]) == "2026-01-11T16:00:00.000+00:00"
+    assert found["window"]["until_ms"] > START_MS + DAY_MS + 7 * HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "stored", "replayed"),
+    [
+        (
+            "UPDATE segment SET category = 'off' WHERE category = 'use' AND start < '2026-01-11 12:00Z'",
+            *("segment", "off", "use"),
+        ),
+        (
+            "UPDATE session SET username = 'cy' WHERE id = (SELECT min(id) FROM session)",
+            "session",
+            "user cy",
+            "user ada",
+        ),
+        ("DELETE FROM alert WHERE kind = 'POWER_WITHOUT_SESSION'", "alert", "-", "kind POWER_WITHOUT_SESSION"),
+        (
+            "UPDATE charge_line SET gross_cny = gross_cny + 0.01 WHERE id = (SELECT max(id) FROM charge_line)",
+            *("charge", "gross_cny 176.01", "gross_cny 176.00"),
+        ),
+        (
+            ONE_MORE_LINE,
+            *("charge", "gross_cny 177.00, minutes 0", "gross_cny 176.00, minutes 88"),
+        ),
+    ],
+    ids=["segment", "session", "alert", "line", "one more line"],
+)
+async def test_what_has_been_tampered_with_is_found(
+    chronicle: str, statement: str, kind: str, stored: str, replayed: str
+) -> None:
+    await execute(chronicle, statement)
+    [difference] = (await verified())["differences"]
+    assert (difference["kind"], difference["instrument"]) == (kind, "SEM")
+    assert difference["stored"].startswith(stored)
+    assert difference["replayed"].partition(", fired")[0].partition(", net")[0].endswith(replayed)
+
+
+async def test_people_see_a_table_and_how_much_more_there_is(chronicle: str) -> None:
+    await execute(chronicle, "UPDATE session SET project = NULL")
+    result = await replay("--verify")
+    assert result.exit_code == 1
+    assert "project P1" in result.stdout
+    assert "3 differences" in result.stdout
+    assert "a second" in result.stdout
+
+
+async def test_nothing_is_written(chronicle: str) -> None:
+    async def contents() -> list[Any]:
+        connection = await asyncpg.connect(chronicle)
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        found = [await connection.fetch(f'SELECT * FROM "{name}" ORDER BY 1, 2') for (name,) in tables]  # noqa: S608
+        await connection.close()
+        return found
+
+    before = await contents()
+    await verified()
+    assert await contents() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--verify", "--instrument", "NOWHERE"], "no controller at NOWHERE"),
+        (["--verify", "--from", "2026-01-12T10:00:00"], "no offset from UTC"),
+        (["--verify", "--from", "yesterday"], "Invalid"),
+        (["--verify", "--from", "2031-01-01"], "nothing before"),
+        ([], "--verify"),
+    ],
+)
+async def test_what_cannot_be_is_said(chronicle: str, arguments: list[str], words: str) -> None:
+    result = await replay(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
