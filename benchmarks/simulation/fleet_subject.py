@@ -46,7 +46,7 @@ class FleetSubject:
     def pass_time(self, to_s: int) -> list[Command]:
         """Let timers ring that are due up to this moment, each at its time, until one commands something."""
         commands: list[Command] = []
-        while not commands and self._fleet.next_due_ms() <= to_s * 1000:
+        while not commands and self._fleet.next_due_ms() < to_s * 1000:
             due_ms = self._fleet.next_due_ms()
             commands = self._take(self._fleet.handle(Tick(due_ms)), due_ms)
         return commands

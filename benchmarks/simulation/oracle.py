@@ -20,6 +20,7 @@ from benchmarks.simulation.ledger_oracle import (
 from benchmarks.simulation.seconds import (
     ACTIVE,
     OFFLINE,
+    ONLINE,
     Codes,
     Flags,
     Messages,
@@ -188,11 +189,21 @@ def _alerts(each: _Lived) -> tuple[tuple[int, AlertKind], ...]:
         AlertKind.OVERRUN: of(_in_others_slots(each), policy.overrun_for_ms, stands_still=False),
         AlertKind.COMMAND_FAILED: fires_singly(life.failures, clear_s=clear_s),
         AlertKind.NO_SHOW: fires_singly(life.no_shows, clear_s=clear_s),
-        AlertKind.UNSAFE_TO_CUT: fires_singly(life.unsafe, clear_s=clear_s),
+        AlertKind.UNSAFE_TO_CUT: fires_singly(_heard_unsafe(each), clear_s=clear_s),
     }
     return tuple(
         sorted((START_S + at_s, kind) for kind, moments in fired.items() for at_s in moments if at_s < len(link))
     )
+
+
+def _heard_unsafe(each: _Lived) -> list[int]:
+    """When a cooldown that ran out could be told: with the link online, and the instrument still working by then."""
+    moments = []
+    for ran_out_s in each.life.unsafe:
+        told_s = next((s for s in range(ran_out_s, len(each.link)) if each.link[s] == ONLINE), None)
+        if told_s is not None and each.live.power[told_s] == ACTIVE:
+            moments.append(told_s)
+    return moments
 
 
 def _in_others_slots(each: _Lived) -> Flags:

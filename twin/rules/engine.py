@@ -108,7 +108,6 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
     """The station after an event that the service was told at `at_ms`, and what follows."""
     turn = _Turn(station, scene)
     turn.pass_time(at_ms - 1)  # what was due before, each thing at its own moment
-    turn.follow_alerts(at_ms)  # alerts see the moment as it was: long enough is long enough
     turn.take(cause, at_ms)  # twin, then access, then session
     turn.pass_time(at_ms)  # what is due at this very moment: people and controllers come first
     turn.keep_ledger(at_ms)  # whatever the ledger owes to the passing of time
@@ -186,7 +185,7 @@ class _Turn:
     def pass_time(self, until_ms: int) -> None:
         """Everything that comes due up to a moment."""
         while (due_ms := min(self.session_due_ms(), self.no_show_due_ms())) <= until_ms:
-            self.follow_alerts(due_ms)
+            self._come_to(due_ms)
             if due_ms == self.session_due_ms():
                 control = self.station.control
                 self._decide(sessions.advance(control, due_ms, self.bookings, self.policy), due_ms)
@@ -195,6 +194,14 @@ class _Turn:
         self.follow_alerts(until_ms)
         settled_ms = max(self.station.control.settled_ms, until_ms)
         self._set(control=_replace(self.station.control, settled_ms=settled_ms))
+
+    def _come_to(self, at_ms: int) -> None:
+        """Alerts up to a moment by what was so before it; at the moment itself they see what has become of it."""
+        self.follow_alerts(at_ms - 1)
+        seen = self.station.watch
+        if seen.asked_ms:
+            self._set(watch=_replace(seen, asked_ms=max(seen.asked_ms, at_ms)))
+        self._unwatched = True
 
     def session_due_ms(self) -> int:
         return sessions.next_due(self.station.control, self.bookings, self.policy)
@@ -228,6 +235,8 @@ class _Turn:
         return isinstance(state, Open | Opening) and is_theirs(state.use.user, booking)
 
     def _attend(self, booking: str) -> None:
+        if booking in self.station.attended:
+            return
         known = {each.id for each in self.scene.directory.bookings(self.code)}
         self._set(attended=(*(each for each in self.station.attended if each in known), booking))
 
@@ -240,7 +249,7 @@ class _Turn:
 
     def take(self, cause: Cause, at_ms: int) -> None:
         """Let the event happen."""
-        self._unwatched = True
+        self._come_to(at_ms)
         match cause:
             case Heard():
                 self._hear(cause)
@@ -518,6 +527,9 @@ class _Turn:
         use, opened_ms = over.use, over.opened_ms
         visits = tuple(_replace(each, end_ms=at_ms) if each.session == use.id else each for each in self.book.visits)
         self._amend(visits, at_ms, now_ms)
+        for booking in self.bookings:  # who was there when it began has come, by whatever right
+            if is_theirs(use.user, booking) and booking.start_ms <= at_ms and opened_ms < booking.end_ms:
+                self._attend(booking.id)
         terms = self._charge_session(use, opened_ms, at_ms)
         self._record(use, SessionStatus.CLOSED, opened_ms=opened_ms, ended_ms=at_ms, reason=reason, terms=terms)
         self._set(terms=None)
