@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from twin.hours import ALWAYS, OpeningHours
+from twin.hours import ALWAYS, OpeningHours, local_day, opening_times
 from twin.parties import Booking, Downtime, Project, Qualification, User, UserCategory
 from twin.policy import Policy
 from twin.tariffs import NO_FUND, Fund, Payer, PriceList
@@ -128,6 +128,8 @@ class Directory:
         self._cards: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
         self._by_instrument: dict[str, tuple[Booking, ...]] = {}
+        self._openings: dict[str, tuple[int, int, tuple[int, ...]]] = {}
+        """From and until which moment these opening times have been worked out."""
 
     def bookings(self, instrument: str) -> tuple[Booking, ...]:
         """The bookings of an instrument, by their start."""
@@ -136,6 +138,14 @@ class Directory:
     def booking(self, booking: str) -> Booking | None:
         """A booking that stands."""
         return self._bookings.get(booking)
+
+    def opening_times(self, instrument: str, at_ms: int) -> tuple[int, ...]:
+        """When anybody but staff is let in around a moment, as sorted pairs of from and until."""
+        known = self._openings.get(instrument)
+        if known is None or not known[0] <= at_ms < known[1]:
+            opening = self.instruments[instrument].opening
+            known = self._openings[instrument] = (*local_day(opening.zone, at_ms), opening_times(opening, at_ms))
+        return known[2]
 
     def holder(self, card: str) -> UserFact | None:
         """Whose card it is."""
@@ -148,6 +158,7 @@ class Directory:
                 self.site = fact
             case InstrumentFact():
                 self.instruments[fact.code] = fact
+                self._openings.pop(fact.code, None)
             case UserFact():
                 self._learn_user(fact)
             case ProjectFact():

@@ -16,7 +16,6 @@ from twin.alerts import Step as Told
 from twin.decisions import Mark, Verdict
 from twin.directory import Directory, InstrumentFact, UserFact
 from twin.events import Ack, Arrival, Card
-from twin.hours import opening_times
 from twin.instrument import link_at, order_key
 from twin.parties import Booking, DowntimeCause, is_theirs
 from twin.permission import AccessDecision
@@ -208,18 +207,25 @@ class _Turn:
 
     def no_show_due_ms(self) -> int:
         """When the first booking is over that nobody came to, of those that were not looked at before."""
-        return min((due_ms for due_ms, _ in self._awaited()), default=FOREVER_MS)
-
-    def _awaited(self) -> list[tuple[int, Booking]]:
         settled_ms, attended = self.station.control.settled_ms, self.station.attended
-        awaited = (each for each in self.bookings if each.id not in attended)
-        dues = [(min(each.start_ms + self.policy.no_show_ms, each.end_ms), each) for each in awaited]
-        return [(due_ms, each) for due_ms, each in dues if due_ms > settled_ms > 0]
+        if not settled_ms:
+            return FOREVER_MS
+        for booking in self.bookings:  # in the order of their starts
+            if self._no_show_ms(booking) > settled_ms and booking.id not in attended:
+                latest_ms = booking.start_ms + self.policy.no_show_ms
+                rivals = (each for each in self.bookings if booking.start_ms <= each.start_ms < latest_ms)
+                dues = (self._no_show_ms(each) for each in rivals if each.id not in attended)
+                return min(due_ms for due_ms in dues if due_ms > settled_ms)
+        return FOREVER_MS
+
+    def _no_show_ms(self, booking: Booking) -> int:
+        return min(booking.start_ms + self.policy.no_show_ms, booking.end_ms)
 
     def _miss(self, at_ms: int) -> None:
         """What becomes of bookings whose time to come is over."""
-        for due_ms, booking in self._awaited():
-            if due_ms != at_ms:
+        attended = self.station.attended
+        for booking in self.bookings:
+            if self._no_show_ms(booking) != at_ms or booking.id in attended:
                 continue
             if self._is_there(booking):
                 self._attend(booking.id)
@@ -674,7 +680,7 @@ class _Turn:
         occupancy = twin.physics.occupancy
         if occupancy is None or occupancy_at(occupancy, at_ms, self.policy)[0] is not OccupancyState.OCCUPIED:
             return ALWAYS_OPEN  # it matters only where somebody is
-        return opening_times(self.scene.fact.opening, at_ms)
+        return self.scene.directory.opening_times(self.code, at_ms)
 
     def calm_down(self, at_ms: int) -> None:
         """What could not be cut has stopped by itself: should it work again, that is another matter."""
