@@ -27,6 +27,7 @@ from twin.permission import AccessCode
 from twin.policy import AtSlotEnd, Cut, Policy
 from twin.rules.billing import LineCause
 from twin.rules.credit import CreditCause
+from twin.rules.outcome import BookingState
 from twin.servers import controller_account
 from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
 from twin.sessions import CloseReason, CooldownEnd, Failure, Ignorance, OverrunReason, SessionState, VoidReason
@@ -154,7 +155,7 @@ def test_every_state_of_a_session_and_every_word_about_one_is_described() -> Non
     section = _section(_page("rules.md"), "## Sessions")
     states = {state.__name__.lower() for state in get_args(SessionState)}
     assert states <= set(_named(section))
-    assert {*Ignorance, *Failure, *Cut, *AtSlotEnd} - {AtSlotEnd.END} <= _marked(section)
+    assert {*Ignorance, *Failure, *Cut, *AtSlotEnd, *BookingState} - {AtSlotEnd.END} <= _marked(section)
 
 
 def test_every_kind_of_alert_is_described_as_its_rule_has_it() -> None:
