@@ -12,10 +12,12 @@ from controllers_sim.people import Habits, Scene, local_day, midnight_ms, servic
 from controllers_sim.persons import Person, Phase
 from controllers_sim.plan import Booking
 from controllers_sim.profiles import Use
-from controllers_sim.stays import WORTHWHILE_MS, Stay, intruders, stay_of, without_booking
+from controllers_sim.stays import Stay, intruders, stay_of, without_booking
 
-RESUMING_MS = (30_000, 150_000)
+RESUMING_MS = (4_000, 40_000)
 """When those arrive whose stay was under way as the simulation began: after the service has set the relay right."""
+RESUMED_MS = 60_000
+"""They come if they have this much left, even after that."""
 
 
 class Attendance:
@@ -59,7 +61,7 @@ class Attendance:
         if powered_since_ms is not None:
             return  # whether those under way have tapped, nobody can tell
         for stay in self._stays:
-            if stay.begin_ms <= now_ms < min(stay.until_ms, stay.end_ms) - WORTHWHILE_MS:
+            if stay.begin_ms <= now_ms < min(stay.until_ms, stay.end_ms) - RESUMED_MS:
                 begin_ms = now_ms + Random(f"{self._habits.seed}/{stay.begin_ms}").randint(*RESUMING_MS)
                 self._people.append(Person(replace(stay, begin_ms=begin_ms), resuming=True))
 

@@ -22,6 +22,10 @@ class Manner(Enum):
     OVERSTAYING = "overstaying"
     EARLY = "early"
     IDLING = "idling"
+    INSISTING = "insisting"
+    """Has no booking in truth, and tries the card several times in a row."""
+    SNEAKING = "sneaking"
+    """Has no card either, and works if there is power."""
 
 
 RATES: dict[Manner, float] = {

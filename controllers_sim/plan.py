@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from controllers_sim.errors import SimulatorError
+from controllers_sim.manners import Manner
 
 ADVICE = 'A plan is {"controller": [{"card": "04a1b2c3", "from": ms, "to": ms, "user": "id"}, ...], ...}.'
 
@@ -15,12 +16,16 @@ CardUid = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{2,40}$")]
 
 
 class Booking(msgspec.Struct, frozen=True):
-    """Somebody's slot at an instrument: from `from_ms` to `to_ms`, ms since the epoch."""
+    """Somebody's slot at an instrument: from `from_ms` to `to_ms`, ms since the epoch.
+
+    What they make of it is up to chance, unless their `manner` is said.
+    """
 
     card: CardUid
     from_ms: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="from")
     to_ms: int = msgspec.field(name="to")
     user: str
+    manner: Manner | None = None
 
     def __post_init__(self) -> None:
         if self.to_ms <= self.from_ms:

@@ -52,7 +52,11 @@ class Stay:
 def stay_of(booking: Booking, seed: int, mischief: float) -> Stay | None:
     """Give what somebody makes of a booking; None if nobody comes."""
     rng = Random(f"{seed}/{booking.user}/{booking.from_ms}")
-    manner = manners.manner_of(rng, mischief)
+    manner = booking.manner or manners.manner_of(rng, mischief)
+    if manner is Manner.INSISTING:
+        return _stranger(booking.card, booking.from_ms, booking.to_ms, insists=True)
+    if manner is Manner.SNEAKING:
+        return _intruder(booking.from_ms, booking.to_ms)
     begin_ms = _begin_ms(booking, manner, rng)
     if manner is Manner.ABSENT or booking.to_ms - begin_ms < WORTHWHILE_MS:
         return None
@@ -102,19 +106,20 @@ def without_booking(habits: Habits, cards: Sequence[str], mischief: float, day: 
     unknown = f"{rng.getrandbits(32):08x}"
     card = unknown if not cards or rng.random() < manners.UNKNOWN_CARD else rng.choice(cards)
     insists = rng.random() < manners.INSISTS
-    done_ms = begin_ms + rng.randrange(15, 40) * MIN_MS
-    return (
-        Stay(
-            card,
-            begin_ms,
-            use_ms=begin_ms + MIN_MS,
-            done_ms=done_ms,
-            end_ms=done_ms + MIN_MS,
-            until_ms=done_ms,
-            asks=3 if insists else 1,
-            patience_ms=INSISTING_MS if insists else STRANGERS_PATIENCE_MS,
-            booked=False,
-        ),
+    return (_stranger(card, begin_ms, begin_ms + rng.randrange(15, 40) * MIN_MS, insists=insists),)
+
+
+def _stranger(card: str, begin_ms: int, done_ms: int, *, insists: bool) -> Stay:
+    return Stay(
+        card,
+        begin_ms,
+        use_ms=begin_ms + MIN_MS,
+        done_ms=done_ms,
+        end_ms=done_ms + MIN_MS,
+        until_ms=done_ms,
+        asks=3 if insists else 1,
+        patience_ms=INSISTING_MS if insists else STRANGERS_PATIENCE_MS,
+        booked=False,
     )
 
 
@@ -127,15 +132,19 @@ def intruders(habits: Habits, mischief: float, day: date) -> tuple[Stay, ...]:
     begin_ms = midnight_ms(day, habits.timezone) + rng.randrange(HOUR_MS // 2, 4 * HOUR_MS)
     end_ms = begin_ms + rng.randrange(20, 50) * MIN_MS
     forces = rng.random() < manners.FORCES_DOOR
-    return (
-        Stay(
-            "",
-            begin_ms,
-            use_ms=begin_ms + 2 * MIN_MS,
-            done_ms=end_ms - MIN_MS if rng.random() < manners.WORKS_AT_NIGHT else begin_ms,
-            end_ms=end_ms,
-            until_ms=end_ms,
-            asks=0,
-            door_ms=between(rng, FORCED_DOOR_MS) if forces else DOOR_MS,
-        ),
+    works = rng.random() < manners.WORKS_AT_NIGHT
+    door_ms = between(rng, FORCED_DOOR_MS) if forces else DOOR_MS
+    return (_intruder(begin_ms, end_ms, works=works, door_ms=door_ms),)
+
+
+def _intruder(begin_ms: int, end_ms: int, *, works: bool = True, door_ms: int = DOOR_MS) -> Stay:
+    return Stay(
+        "",
+        begin_ms,
+        use_ms=begin_ms + 2 * MIN_MS,
+        done_ms=end_ms - MIN_MS if works else begin_ms,
+        end_ms=end_ms,
+        until_ms=end_ms,
+        asks=0,
+        door_ms=door_ms,
     )

@@ -39,6 +39,7 @@ class NewPlatform(msgspec.Struct, frozen=True):
     name_en: str
     level: str
     parent: str | None = None
+    policy: dict[str, object] = {}
 
 
 class NewInstrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +77,10 @@ def _body(tariff: Tariff) -> dict[str, object]:
 
 
 async def register_platforms(platforms: Iterable[NewPlatform]) -> None:
-    """Register those platforms that are not yet."""
+    """Register those platforms that are not yet. Raises msgspec.ValidationError for a policy that cannot be."""
     known = {platform.code: platform for platform in await Platform.all()}
     for new in platforms:
+        layered(new.policy)
         if new.code not in known:
             known[new.code] = await Platform.create(
                 code=new.code,
@@ -86,6 +88,7 @@ async def register_platforms(platforms: Iterable[NewPlatform]) -> None:
                 name_en=new.name_en,
                 level=new.level,
                 parent=known[new.parent] if new.parent else None,
+                policy=new.policy,
             )
 
 

@@ -1,7 +1,7 @@
 """The demo's tables on the real database: whole, quick to fill, the same when filled again, read by both sides."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controllers_sim.scenario import read_scenario
-from twin.demo import community, people, site, week
+from twin.demo import community, opening, people, site, week
 from twin.demo.prices import tariffs
 from twin.demo.simulation import scenario, write_plan
-from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
+from twin.directory import BookingFact, Fact, InstrumentFact, ProjectFact, UserFact
 from twin.facts import load_facts
 from twin.models.times import Booking
+from twin.parties import Booking as Slot
 from twin.parties import Level, UserCategory
 from twin.people import People
 from twin.registration import (
@@ -24,7 +25,9 @@ from twin.registration import (
     register_site,
     register_tariffs,
 )
+from twin.rules.access import Origin, Question, decide
 from twin.service import open_database
+from twin.state import LinkState
 from twin.store.rows import to_ms
 from twin.stream.broker import BrokerAddress
 
@@ -101,14 +104,53 @@ async def test_filling_again_adds_only_what_a_new_day_brings(now: datetime) -> N
 
 async def test_bookings_that_nobody_could_come_to_are_given_back(now: datetime) -> None:
     later = now + timedelta(days=2)
+    gone = later - week.COMES_WITHIN
     await week.register_week(BEIJING, later)
-    missed = await Booking.filter(start__lt=later)
+    missed = await Booking.filter(start__lt=gone)
     assert missed
     assert {each.state for each in missed} == {"released"}
 
 
+@pytest.mark.parametrize("local", ["2027-03-10 04:10", "2027-03-10 09:40", "2027-03-10 20:15", "2027-03-14 23:05"])
+async def test_at_any_hour_people_are_at_work_come_and_go_and_are_let_in(now: datetime, local: str) -> None:
+    at = datetime.fromisoformat(local).replace(tzinfo=BEIJING).astimezone(UTC)
+    parts = await opening.set_up(BEIJING, at)
+    facts = await load_facts()
+    booked = [fact.booking for fact in facts if isinstance(fact, BookingFact) and fact.booking]
+    at_ms, minute_ms = to_ms(at), 60_000
+    under_way = [each for each in booked if each.start_ms <= at_ms < each.end_ms]
+    assert len(under_way) >= 12
+    assert sum(each.end_ms <= at_ms + 10 * minute_ms for each in under_way) >= 3
+    assert sum(at_ms < each.start_ms <= at_ms + 5 * minute_ms for each in booked) >= 3
+    assert {part.scene.manner for part in parts} >= {"absent", "insisting", "sneaking"}
+    refused = [each for each in under_way if not is_let_in(each, facts, at_ms)]
+    assert not refused
+    [stranger] = [part for part in parts if part.scene.manner == "insisting"]
+    assert stranger.username not in {person.username for person in community.users_of(stranger.instrument)}
+
+
+def is_let_in(booking: Slot, facts: Sequence[Fact], at_ms: int) -> bool:
+    users = {fact.user.id: fact for fact in facts if isinstance(fact, UserFact)}
+    instruments = {fact.code: fact for fact in facts if isinstance(fact, InstrumentFact)}
+    fact, holder = instruments[booking.instrument], users[booking.user]
+    question = Question(
+        at_ms=at_ms,
+        user=holder.user,
+        instrument=fact.code,
+        policy=fact.policy,
+        opening=fact.opening,
+        link=LinkState.ONLINE,
+        origin=Origin.CARD,
+        bookings=(booking,),
+        qualifications=holder.qualifications,
+        projects=tuple(each.project for each in facts if isinstance(each, ProjectFact)),
+    )
+    return decide(question).granted
+
+
 async def test_simulated_people_are_told_the_plan(now: datetime, tmp_path: Path) -> None:
-    plan = await week.plan(now)
+    parts = await opening.set_up(BEIJING, now)
+    plan = await opening.plan(now, parts)
     write_plan(tmp_path, plan)
     profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
     broker = BrokerAddress("127.0.0.1", 1884, None, None)
@@ -118,7 +160,8 @@ async def test_simulated_people_are_told_the_plan(now: datetime, tmp_path: Path)
     assert {controller: len(bookings or ()) for controller, bookings in read.items()} == {
         controller: len(slots) for controller, slots in plan.items()
     }
-    first = await Booking.filter(state="confirmed").order_by("start").first().select_related("person", "instrument")
+    confirmed = Booking.filter(state="confirmed", until__gt=now)
+    first = await confirmed.order_by("start").first().select_related("person", "instrument")
     assert first is not None
     controller = next(name for name, (code, _) in site.connected().items() if code == first.instrument.code)
     told = (read[controller] or ())[0]

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from twin.cli.hosting import Hosted, hosted, stop_on_signals
 from twin.cli.options import Duration, Host, Port, explained, run, seconds, settings_with
-from twin.demo import community, people, site, week
+from twin.demo import community, opening, people, site, week
+from twin.demo.opening import Part
 from twin.demo.people import Secrets
 from twin.demo.prices import tariffs
 from twin.demo.simulation import is_new, scenario, simulated, write_plan
@@ -102,7 +103,7 @@ async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | 
                 stack.enter_context(announced(home, access))
                 # A database given to us may have been told already.
                 history = settings.database_url is None and is_new(home)
-                write_plan(home, await week.plan(datetime.now(UTC)))
+                write_plan(home, await opening.plan(datetime.now(UTC), seeding.parts))
                 toml = _scenario(settings, running, seeding.kept, wanted.traces, history=history)
                 await stack.enter_async_context(simulated(home, toml))
                 progress("Waiting for the instruments to come online", None)
@@ -124,6 +125,8 @@ class _Seeding:
         self._prefix = settings.topic_prefix
         self._timezone = settings.timezone
         self.kept = kept
+        self.parts: Sequence[Part] = ()
+        """Who plays a part in what is under way at the start."""
 
     async def __call__(self) -> Sequence[Account]:
         await register_site(site.university(self._timezone))
@@ -137,7 +140,9 @@ class _Seeding:
         await register_tariffs(tariffs())
         await community.enrol()
         await people.register_people(self.kept)
-        await week.register_week(ZoneInfo(self._timezone), datetime.now(UTC))
+        zone, now = ZoneInfo(self._timezone), datetime.now(UTC)
+        await week.register_week(zone, now)
+        self.parts = await opening.set_up(zone, now)
         return [speaker_account(hash_password(self.kept.speaker), self._prefix)]
 
 

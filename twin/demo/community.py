@@ -81,19 +81,20 @@ def people() -> Sequence[NewPerson]:
 
 @cache
 def users_of(instrument: str) -> Sequence[NewPerson]:
-    """Students and teachers of the groups that work with a connected instrument and may do so alone."""
+    """Those who work with a connected instrument and may do so alone, but for who has no money left."""
     able = {each.username for each in qualifications() if each.instrument == instrument and _holds(each)}
-    return [person for person in people() if person.username in able]
+    poor = _group(len(_TOPICS) - 1)
+    return [person for person in people() if person.username in able and poor not in person.groups[:1]]
 
 
 @cache
 def qualifications() -> Sequence[NewQualification]:
-    """Three groups for each connected instrument; a few may not work alone yet, or not any more."""
+    """Three groups and an operator for each connected instrument; a few may not work alone yet, or not any more."""
     return [
         _qualification(person, index, code)
         for index, code in enumerate(_connected())
         for person in people()
-        if set(person.groups) & _groups_at(index)
+        if set(person.groups) & _groups_at(index) or (person.role == "user" and code in person.operates)
     ]
 
 
@@ -101,7 +102,7 @@ def projects() -> Iterator[NewProject]:
     """One for each group; every third has one more with a fund and free hours; staff and guests have their own."""
     for number, (topic_zh, topic_en) in enumerate(_TOPICS):
         members = [person.username for person in people() if _group(number) in person.groups]
-        balance = Decimal("12.50") if number == len(_TOPICS) - 1 else Decimal(20_000 + number * 13_500)
+        balance = Decimal("12.50") if number == len(_TOPICS) - 1 else Decimal(480_000 + number * 35_000)
         yield NewProject(
             code=f"P{number + 1:02d}",
             name_zh=f"{topic_zh}研究",
@@ -214,7 +215,7 @@ def _groups_at(index: int) -> set[str]:
 
 
 def _qualification(person: NewPerson, index: int, code: str) -> NewQualification:
-    if person.category is UserCategory.TEACHER:
+    if person.category in {UserCategory.TEACHER, UserCategory.STAFF}:
         return NewQualification(person.username, code, Level.NIGHT, SINCE)
     match (index + int(card_uid(person.username)[2:6], 16)) % 12:
         case 0 if person.username != STUDENT:

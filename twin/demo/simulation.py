@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from twin.demo.week import Plan
+from twin.demo.opening import Plan
 from twin.servers.homes import write_secret
 from twin.stream.broker import BrokerAddress
 

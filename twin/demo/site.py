@@ -4,7 +4,7 @@
 computed: the same site every time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -25,6 +25,11 @@ class Kind(NamedTuple):
     price_k: tuple[int, int]
     standby_w: float
     active_w: float
+    policy: Mapping[str, object] = {}
+
+
+_NEVER_CUT: Mapping[str, object] = {"cut": "never", "walk_in": True}
+"""Of instruments whose controllers have no relay: samples would thaw, files would be lost."""
 
 
 LARGE: Sequence[Kind] = (
@@ -39,9 +44,9 @@ LARGE: Sequence[Kind] = (
     Kind("CEN", "centrifuge", "超速冷冻离心机", "Refrigerated ultracentrifuge", "011023",
          (410, 780), 20, 500),
     Kind("FRZ", "freezer", "样品超低温保存系统", "Ultra-low temperature sample store", "120404",
-         (400, 520), 5, 1200),
+         (400, 520), 5, 1200, _NEVER_CUT),
     Kind("WST", "workstation", "三维重构分析工作站", "3D reconstruction workstation", "010102",
-         (400, 650), 20, 140),
+         (400, 650), 20, 140, _NEVER_CUT),
 )  # fmt: skip
 SMALL: Sequence[Kind] = (
     Kind("HRD", "", "显微硬度计", "Microhardness tester", "020102",
@@ -61,6 +66,17 @@ SMALL: Sequence[Kind] = (
     Kind("FRN", "", "箱式电阻炉", "Box furnace", "120404",
          (101, 180), 5, 40),
 )  # fmt: skip
+
+_POLICIES: Mapping[str, dict[str, object]] = {
+    "U-MET": {"overrun": True},
+    "U-EM": {"warn_before_end_ms": 900_000, "no_show_ms": 1_200_000},
+    "C-MSE": {"at_slot_end": "alert"},
+    "C-CHE": {"walk_in": True},
+    "C-NAM": {"on_unauthorised": "cut", "denial_count": 2},
+    "D-ME1": {"cut": "at_once", "grace_ms": 120_000},
+    "D-MET1": {"idle_for_ms": 300_000, "idle_release_ms": 600_000},
+}
+"""What platforms set: every kind of rule is to be seen somewhere. A platform hands it down to those below it."""
 
 _UNIVERSITY = (
     ("U-MAT", "材料测试中心", "Materials Testing Centre"),
@@ -100,15 +116,27 @@ def university(timezone: str) -> NewSite:
 def platforms() -> Iterator[NewPlatform]:
     """Parents before their children."""
     for code, name_zh, name_en in _UNIVERSITY:
-        yield NewPlatform(code, name_zh, name_en, "university")
+        yield NewPlatform(code, name_zh, name_en, "university", policy=_policy(code))
     for index, (code, name_zh, name_en) in enumerate(_COLLEGES):
         parent = _UNIVERSITY[index % len(_UNIVERSITY)][0]
         college = f"C-{code}"
-        yield NewPlatform(college, f"{name_zh}共享平台", f"{name_en} platform", "college", parent)
+        yield NewPlatform(
+            college, f"{name_zh}共享平台", f"{name_en} platform", "college", parent, policy=_policy(college)
+        )
         for number, department_zh, department_en in _DEPARTMENTS:
+            department = f"D-{code}{number}"
             yield NewPlatform(
-                f"D-{code}{number}", f"{name_zh}{department_zh}", f"{department_en}, {name_en}", "department", college
+                department,
+                f"{name_zh}{department_zh}",
+                f"{department_en}, {name_en}",
+                "department",
+                college,
+                policy=_policy(department),
             )
+
+
+def _policy(platform: str) -> dict[str, object]:
+    return _POLICIES.get(platform, {})
 
 
 def instruments() -> Iterator[NewInstrument]:
@@ -128,13 +156,27 @@ def instruments() -> Iterator[NewInstrument]:
             category=kind.category,
             value_cny=_value_cny(kind, number),
             platform=codes[index * 5 % len(codes)],
-            policy={"standby_w": kind.standby_w, "active_w": kind.active_w},
+            policy={"standby_w": kind.standby_w, "active_w": kind.active_w, **kind.policy},
         )
 
 
 def _value_cny(kind: Kind, number: int) -> Decimal:
     low, high = kind.price_k
     return Decimal(low + (high - low) * (number * 37 % 100) // 100) * 1000
+
+
+def has_relay(instrument: str) -> bool:
+    """May its controller cut the power?"""
+    kinds = {kind.short: kind for kind in LARGE}
+    return kinds[instrument.split("-", maxsplit=1)[0]].policy.get("cut") != "never"
+
+
+def ended_by_people() -> set[str]:
+    """Instruments whose sessions the clock does not end."""
+    policies: dict[str | None, Mapping[str, object]] = {None: {}}
+    for platform in platforms():
+        policies[platform.code] = {**policies[platform.parent], **platform.policy}
+    return {each.code for each in instruments() if policies[each.platform].get("at_slot_end") == "alert"}
 
 
 def connected() -> dict[str, tuple[str, str]]:

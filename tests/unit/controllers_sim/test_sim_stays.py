@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from controllers_sim.manners import MIN_MS, RATES, Manner, manner_of
 from controllers_sim.people import Habits, midnight_ms
@@ -52,6 +53,29 @@ def test_without_mischief_everybody_comes_in_time_works_and_leaves_within_the_sl
         assert -5 * MIN_MS <= stay.begin_ms - NINE_MS <= 10 * MIN_MS
         assert NINE_MS + SLOT_MS - 6 * MIN_MS <= stay.done_ms < stay.end_ms < NINE_MS + SLOT_MS
         assert (stay.break_ms, stay.forgets, stay.asks) == (None, False, 3)
+
+
+def with_manner(manner: Manner) -> Stay | None:
+    return stay_of(replace(booking(), manner=manner), 7, 0.0)
+
+
+def test_whose_manner_is_said_has_it_whatever_chance_would_say() -> None:
+    assert with_manner(Manner.ABSENT) is None
+    overstaying, forgetful = with_manner(Manner.OVERSTAYING), with_manner(Manner.FORGETFUL)
+    assert overstaying is not None
+    assert overstaying.done_ms > NINE_MS + SLOT_MS
+    assert forgetful is not None
+    assert forgetful.forgets
+
+
+def test_who_insists_tries_a_card_three_times_and_who_sneaks_in_none() -> None:
+    insisting, sneaking = with_manner(Manner.INSISTING), with_manner(Manner.SNEAKING)
+    assert insisting is not None
+    assert (insisting.card, insisting.asks, insisting.booked) == ("04a1b2c3", 3, False)
+    assert insisting.begin_ms == NINE_MS
+    assert sneaking is not None
+    assert (sneaking.card, sneaking.asks) == ("", 0)
+    assert NINE_MS < sneaking.use_ms < sneaking.done_ms
 
 
 def test_a_crowd_shows_every_manner() -> None:
