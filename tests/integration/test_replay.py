@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -151,3 +153,53 @@ async def test_what_cannot_be_is_said(chronicle: str, arguments: list[str], word
     result = await replay(*arguments)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+async def tried(tmp_path: Path, option: str, text: str, *arguments: str) -> dict[str, Any]:
+    """The total of what would have been."""
+    file = tmp_path / "tried.toml"
+    file.write_text(text)
+    result = await replay(option, str(file), "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    sem, *_, total = json.loads(result.stdout)["instruments"]
+    assert (sem["instrument"], total["instrument"]) == ("SEM", "total")
+    return {"was": total["was"], "would_be": total["would_be"]}
+
+
+async def test_half_the_price_is_half_the_bill(chronicle: str, tmp_path: Path) -> None:
+    found = await tried(tmp_path, "--tariff", "rate_percent = 50")
+    assert found["was"]["gross_cny"] == "482.00"
+    assert found["would_be"] == found["was"] | {"gross_cny": "241.00", "net_cny": found["would_be"]["net_cny"]}
+    # An hour was free, and the fund's 50.00 is used up all the same.
+    assert found["was"]["net_cny"] == "312.00"
+    assert found["would_be"]["net_cny"] == str(Decimal("241.00") - 60 - 50)
+
+
+async def test_another_policy_sees_other_alerts(chronicle: str, tmp_path: Path) -> None:
+    found = await tried(tmp_path, "--policy", "[instrument.SEM]\nactive_w = 2000\n", "--from", "2026-01-11")
+    assert found["was"]["alerts"]["POWER_WITHOUT_SESSION"] == 1
+    assert "POWER_WITHOUT_SESSION" not in found["would_be"]["alerts"]
+
+
+async def test_what_would_have_been_is_shown_side_by_side(chronicle: str, tmp_path: Path) -> None:
+    file = tmp_path / "free.json"
+    file.write_text('{"instrument": {"SEM": {"rate_percent": 0}}}')
+    shown = await replay("--tariff", str(file))
+    rows = [line for line in shown.stdout.splitlines() if " was " in line or " would be " in line]
+    assert [("482.00" in row, " 0.00" in row) for row in rows if "│" in row][-2:] == [(True, False), (False, True)]
+    lines = (await replay("--tariff", str(file), "--csv")).stdout.splitlines()
+    assert lines[0] == "instrument,measure,was,would_be"
+    assert "total,gross_cny,482.00,0.00" in lines
+
+
+async def test_a_file_that_cannot_be_used_is_named(chronicle: str, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    for text, words in [
+        ("nigth_percent = 50", "no nigth_percent"),
+        ("use_percent = -1", "use_percent"),
+        ("=", "cannot be read"),
+    ]:
+        file.write_text(text)
+        result = await replay("--tariff", str(file))
+        assert result.exit_code == 2
+        assert words in result.stderr

@@ -1,20 +1,24 @@
 """`twin replay`: the log told again."""
 
 import os
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from twin.cli.options import explained, run
+from twin.cli.replay_shown import print_verified, print_what_if, what_if_csv
 from twin.replay.extent import first_moment, last_moment, parsed_moment, site_zone
+from twin.replay.overrides import OverrideError, read_overrides
 from twin.replay.records import Window
 from twin.replay.run import Progress
 from twin.replay.verify import Verified, verify
+from twin.replay.whatif import WhatIf, what_if
 from twin.running import find_running
 from twin.servers.progress import console_progress
 from twin.settings import Settings, SettingsError, read_settings
@@ -30,6 +34,8 @@ Examples:
     twin replay --verify
 
     twin replay --verify --from 2026-03-01 --to 2026-04-01 --instrument SEM-1
+
+    twin replay --tariff night.toml --from 2026-03-01     # night.toml: night_percent = 50
 """
 
 
@@ -46,25 +52,57 @@ def replay(
         typer.Option(metavar="CODE", help="Only this one; may be given more than once. Others charge no project then."),
     ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Compare with what is stored.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Try other policies: TOML or JSON.", exists=True, dir_okay=False)
+    ] = None,
+    tariff: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Try other prices: TOML or JSON.", exists=True, dir_okay=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help=f"List every difference, not just {_MOST}.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="What would have been, for spreadsheets.")] = False,
 ) -> None:
-    """Tell the stored log to the rules again and compare sessions, ledger, alerts and charges with what is stored.
+    """Tell the stored log to the rules again: does everything follow from it, or what would have been?
 
-    Nothing is ever written, and a running service is not disturbed: what is compared is one moment. Exit code 1 if
-    anything differs.
+    `--verify` compares sessions, ledger, alerts and charges with what is stored; exit code 1 if anything differs.
+    `--policy` and `--tariff` show what would have been billed and alerted by other policies and prices. Nothing is ever
+    written, and a running service is not disturbed: what is looked at is one moment.
     """
-    if not check:
-        raise typer.BadParameter("say what to replay for: --verify", param_hint="--verify")
+    if check == bool(policy or tariff):
+        raise typer.BadParameter("say what to replay for: either --verify, or --policy and --tariff")
+    if as_csv and check:
+        raise typer.BadParameter("is for --policy and --tariff", param_hint="--csv")
     errors = Console(stderr=True)
-    with explained(errors), console_progress(errors) as progress:
-        verified = run(_with_log(from_, to, instrument or [], progress, verify))
-    if as_json:
-        typer.echo(msgspec.json.encode(verified).decode())
-    else:
-        _print(verified, None if everything else _MOST)
-    if verified.differences:
+    with explained(errors), _files(), console_progress(errors) as progress:
+        codes = instrument or []
+        if check:
+            found: Verified | WhatIf = run(_with_log(from_, to, codes, progress, verify))
+        else:
+            overrides = read_overrides(policy, tariff)
+            found = run(_with_log(from_, to, codes, progress, lambda *wanted: what_if(overrides, *wanted)))
+    _show(found, None if everything else _MOST, as_json=as_json, as_csv=as_csv)
+    if isinstance(found, Verified) and found.differences:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _files() -> Iterator[None]:
+    try:
+        yield
+    except OverrideError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _show(found: Verified | WhatIf, most: int | None, *, as_json: bool, as_csv: bool) -> None:
+    console = Console(highlight=False)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    elif isinstance(found, Verified):
+        print_verified(console, found, most)
+    elif as_csv:
+        typer.echo(what_if_csv(found), nl=False)
+    else:
+        print_what_if(console, found)
 
 
 async def _with_log(
@@ -102,35 +140,3 @@ def _moment(option: str, text: str | None, zone: ZoneInfo, otherwise_ms: int) ->
         return otherwise_ms if text is None else parsed_moment(text, zone)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
-
-
-def _print(verified: Verified, most: int | None) -> None:
-    console = Console(highlight=False)
-    found, window = verified.differences, verified.window
-    if found:
-        console.print(_table(verified, most))
-    if most is not None and len(found) > most:
-        console.print(f"... and {len(found) - most} more: --all lists them.")
-    console.print(
-        f"{rfc3339(window.from_ms)} to {rfc3339(window.until_ms)}: {verified.instruments} instruments, "
-        f"{verified.sessions} sessions, {verified.alerts} alerts, {verified.charges} charges.",
-        soft_wrap=True,
-    )
-    console.print(
-        f"{verified.events:,} events in {verified.seconds:.1f} s: {_rate(verified.events, verified.seconds)} a second, "
-        f"{_rate(verified.events, verified.telling_s)} without reading.",
-        soft_wrap=True,
-    )
-    colour = "red" if found else "green"
-    console.print(f"[bold {colour}]{len(found)} differences[/]")
-
-
-def _rate(events: int, seconds: float) -> str:
-    return f"{events / seconds:,.0f}" if seconds else "-"
-
-
-def _table(verified: Verified, most: int | None) -> Table:
-    table = Table("Kind", "Instrument", "What", "Stored", "Replayed")
-    for each in verified.differences[:most]:
-        table.add_row(each.kind, each.instrument, each.what, each.stored, each.replayed)
-    return table

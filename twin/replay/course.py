@@ -9,7 +9,7 @@ from twin.alerts import AlertState
 from twin.decisions import Mark
 from twin.directory import Directory
 from twin.replay.records import AlertRow, ChargeRow, Records, Segments, SessionRow, Window
-from twin.rules.billing import Line
+from twin.rules.billing import Line, LineCause
 from twin.rules.outcome import AlertRecord, Bill, Billed, ChargeRecord, Outcome, Refold, SessionRecord, SessionStatus
 from twin.state import FOREVER_MS, Book, Category, Span, Visit
 from twin.station import Station
@@ -123,16 +123,20 @@ class Course:
         is_charged = f"session {record.id}" in self._charges
         return ended_ms >= since_ms or (not is_charged and ended_ms >= since_ms - _UNCHARGED_BACK_MS)
 
-    def settle(self, controller: str, since_ms: int, outcome: Outcome, billed: Iterable[Billed], now_ms: int) -> None:
-        """Take a ledger that has been computed anew from a moment on, and the bills that it leads to."""
+    def settle(self, controller: str, since_ms: int, outcome: Outcome) -> None:
+        """Take a ledger that has been computed anew from a moment on."""
         self._marks[controller] = [each for each in self._marks.get(controller, ()) if each.at_ms <= since_ms]
         self.take(outcome)
-        for each in billed:
-            record = self._sessions[each.bill.session]
-            self._sessions[record.id] = msgspec.structs.replace(record, terms=each.bill.terms)
-            subject = f"session {record.id}"
-            at_ms = now_ms if subject in self._charges else each.bill.end_ms
-            self._set_charge(subject, _charge_row(record.instrument, each.charge.line, each.charge.minutes), at_ms)
+
+    def charge(self, billed: Billed, now_ms: int) -> Line:
+        """Take a bill that such a ledger has led to; gives by how much it changes what had been charged."""
+        record, line = self._sessions[billed.bill.session], billed.charge.line
+        self._sessions[record.id] = msgspec.structs.replace(record, terms=billed.bill.terms)
+        subject = f"session {record.id}"
+        before = self._charges.get(subject)
+        at_ms = billed.bill.end_ms if before is None else now_ms
+        self._set_charge(subject, _charge_row(record.instrument, line, billed.charge.minutes), at_ms)
+        return line if before is None else _change(before, line)
 
     def records(self, window: Window, codes: dict[str, str]) -> Records:
         """What there is to compare within a window; `codes`: instruments by controller."""
@@ -184,6 +188,16 @@ def _charge_row(instrument: str, line: Line, minutes: int) -> ChargeRow:
         subsidy_cny=line.subsidy_cny,
         allowance_min=line.allowance_min,
         minutes=minutes,
+    )
+
+
+def _change(before: ChargeRow, line: Line) -> Line:
+    return Line(
+        cause=LineCause.CORRECTION,
+        gross_cny=line.gross_cny - before.gross_cny,
+        allowance_cny=line.allowance_cny - before.allowance_cny,
+        subsidy_cny=line.subsidy_cny - before.subsidy_cny,
+        allowance_min=line.allowance_min - before.allowance_min,
     )
 
 

@@ -17,7 +17,7 @@ from twin.replay.origin import Origin, Seat, find_origin, silences
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
 from twin.requests import Corrected, Learnt, Request
-from twin.rules.outcome import Outcome
+from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged
 from twin.store.rows import unpacked_book
@@ -66,7 +66,7 @@ class Replay:
         await self._pass(
             max(origin.at_ms, window.from_ms) if origin.number else origin.at_ms, window.until_ms, progress
         )
-        self._take(self._fleet.handle(Tick(window.until_ms - 1)))
+        self._course.take(self._fleet.handle(Tick(window.until_ms - 1)))
         self._now_ms = window.until_ms - 1
         await self._fold()
         records = self._course.records(window, dict(self._log.codes))
@@ -137,15 +137,15 @@ class Replay:
             event = told[index]
             outcome = handle(event) if isinstance(event, Arrival) else self._requested(event)
             if outcome.rewrites or outcome.consequences or outcome.refolds or outcome.marks:
-                self._take(outcome)
+                self._course.take(outcome)
+                self._course.take(
+                    self._fleet.handle(Tick(moment(event)))
+                )  # as the recorder does after what it has taken up
                 if len(pending) > known:
                     break
         self._events += index + 1 - at
         self._number, self._now_ms = told[index].number, moment(told[index])
         return index + 1
-
-    def _take(self, outcome: Outcome) -> None:
-        self._course.take(outcome)
 
     def _requested(self, event: Request) -> Outcome:
         match event:
@@ -182,8 +182,16 @@ class Replay:
                 visits=self._course.visits(code, since_ms),
                 bills=self._course.bills(code, at_ms),
             )
-            self._course.settle(controller, since_ms, outcome, billed, self._now_ms)
+            self._course.settle(controller, since_ms, outcome)
+            for each in billed:
+                self._correct(each)
         self._course.pending.clear()
+
+    def _correct(self, billed: Billed) -> None:
+        """Projects hear of what late data has changed by the log, unless something else is tried than what was."""
+        change, project = self._course.charge(billed, self._now_ms), billed.bill.project
+        if self._change is not None and project is not None:
+            self._fleet.accounts.charge(project, change.net_cny, change.allowance_min, change.subsidy_cny)
 
     async def _told_after(self, controller_id: int, base: Book) -> list[tuple[int, Arrival]]:
         told = await self._log.told_after(controller_id, base.physics.newest[0], self._number)
