@@ -19,9 +19,10 @@ from twin.policy import Policy
 from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
 from twin.rules import access, billing, engine, ledger
 from twin.rules.accounts import Accounts
-from twin.rules.engine import Cause, Heard, Scene, evaluate, next_due
+from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
 from twin.rules.site import SiteWatch, gone_since
+from twin.rules.turn.state import Heard, Scene, outages_of
 from twin.rules.watch import Setting
 from twin.sessions import OrderState
 from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Physics, Span, Twin, Visit
@@ -191,7 +192,7 @@ class Fleet:
             now_ms,
             seat.fact.policy,
             visits=known.visits if visits is None else visits,
-            outages=engine.outages_of(seat.fact, 0),
+            outages=outages_of(seat.fact, 0),
         )
         twin = msgspec.structs.replace(seat.station.twin, book=book)
         self._put(controller, seat, msgspec.structs.replace(seat.station, twin=twin), now_ms)

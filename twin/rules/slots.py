@@ -17,6 +17,7 @@ So what a person has today is named before what others have, and a booking of ne
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Slots(msgspec.Struct, frozen=True, gc=False):
 
 def slots_of(user: User, instrument: str, bookings: Sequence[Booking]) -> Slots:
     """Own bookings, those of own groups included, and those of everybody else."""
-    here = sorted((each for each in bookings if each.instrument == instrument), key=_start)
+    here = sorted((each for each in bookings if each.instrument == instrument), key=_place)
     own = tuple(each for each in here if is_theirs(user, each))
     return Slots(own, tuple(each for each in here if not is_theirs(user, each)))
 
@@ -83,5 +84,6 @@ def _free_from_ms(slots: Slots, at_ms: int, policy: Policy) -> int:
     return next(moment_ms for moment_ms in (at_ms, *ends_ms) if may_walk_in(slots, moment_ms, policy))
 
 
-def _start(booking: Booking) -> int:
-    return booking.start_ms
+def _place(booking: Booking) -> tuple[int, int, str, Decimal]:
+    """Where a booking stands among others; total, so that their order does not matter."""
+    return booking.start_ms, booking.end_ms, booking.id, booking.estimate_cny

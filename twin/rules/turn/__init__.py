@@ -1,0 +1,1 @@
+"""One event on its way through the rules of one instrument; `twin.rules.engine` says in which order."""

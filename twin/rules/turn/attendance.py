@@ -1,0 +1,72 @@
+"""Who comes to bookings, and what becomes of those that nobody comes to."""
+
+from msgspec.structs import replace as _replace
+
+from twin.alerts import AlertKind
+from twin.parties import Booking, is_theirs
+from twin.rules.credit import CreditCause
+from twin.rules.outcome import (
+    BookingRecord,
+    BookingState,
+)
+from twin.rules.turn import lookout, till
+from twin.rules.turn.state import Turn
+from twin.sessions import (
+    Open,
+    Opening,
+)
+from twin.state import FOREVER_MS
+
+
+def no_show_due_ms(turn: Turn) -> int:
+    """When the first booking is over that nobody came to, of those that were not looked at before."""
+    settled_ms, attended = turn.station.control.settled_ms, turn.station.attended
+    if not settled_ms:
+        return FOREVER_MS
+    for booking in turn.bookings:  # in the order of their starts
+        if _no_show_ms(turn, booking) > settled_ms and booking.id not in attended:
+            latest_ms = booking.start_ms + turn.policy.no_show_ms
+            rivals = (each for each in turn.bookings if booking.start_ms <= each.start_ms < latest_ms)
+            dues = (_no_show_ms(turn, each) for each in rivals if each.id not in attended)
+            return min(due_ms for due_ms in dues if due_ms > settled_ms)
+    return FOREVER_MS
+
+
+def _no_show_ms(turn: Turn, booking: Booking) -> int:
+    return min(booking.start_ms + turn.policy.no_show_ms, booking.end_ms)
+
+
+def miss(turn: Turn, at_ms: int) -> None:
+    """What becomes of bookings whose time to come is over."""
+    attended = turn.station.attended
+    for booking in turn.bookings:
+        if _no_show_ms(turn, booking) != at_ms or booking.id in attended:
+            continue
+        if _is_there(turn, booking):
+            attend(turn, booking.id)
+        else:
+            free(turn, booking.id, BookingState.NO_SHOW)
+            till.lose_credit(turn, booking.user, CreditCause.NO_SHOW, at_ms, booking.id)
+            till.charge_no_show(turn, booking, at_ms)
+            lookout.happen(turn, AlertKind.NO_SHOW, at_ms)
+    turn.put(control=_replace(turn.station.control, settled_ms=max(turn.station.control.settled_ms, at_ms)))
+
+
+def _is_there(turn: Turn, booking: Booking) -> bool:
+    state = turn.station.control.state
+    return isinstance(state, Open | Opening) and is_theirs(state.use.user, booking)
+
+
+def attend(turn: Turn, booking: str) -> None:
+    """Its people have come."""
+    if booking in turn.station.attended:
+        return
+    known = {each.id for each in turn.scene.directory.bookings(turn.code)}
+    turn.put(attended=(*(each for each in turn.station.attended if each in known), booking))
+
+
+def free(turn: Turn, booking: str, state: BookingState) -> None:
+    """It stands no more; what is left of it can be booked again."""
+    known = {each.id for each in turn.scene.directory.bookings(turn.code)}
+    turn.put(freed=(*(each for each in turn.station.freed if each in known), booking))
+    turn.follows.bookings.append(BookingRecord(booking, state))
