@@ -16,7 +16,7 @@ the group Lab; the project P1 has 1000 CNY. An hour costs 120.00, unless `tariff
     fund: 40%, 50.00 left          free: 30 (minutes)            open: 08:00-20:00 (but for staff at any time)
     instruments: 3                 controller: without relay     without meter
 
-Events, several of one moment separated by semicolons:
+Events; several of one moment, separated by semicolons, are stored in one batch:
 
     100 W, occupied                a reading, as in the other tables; it is what is measured from now on
     tells of 09:30: 100 W          a buffered reading; `tells of 09:30 to 09:50: 100 W` one every 30 s
@@ -143,7 +143,6 @@ class EnginePlayer:
         self._now_ms = at_ms
         for event in filter(None, map(str.strip, row.events.split(";"))):
             self._happen(event)
-            self.lab.commit(at_ms)
         self.pass_time(at_ms)
         self.lab.commit(at_ms)
         follows, self._seen = self.lab.follows[self._seen :], len(self.lab.follows)
