@@ -16,7 +16,7 @@ from tests.property.streams import profile
 from tests.rules.engine_tables import EnginePlayer, people, project
 from tests.rules.engine_words import HERE, SHANGHAI, clock, clock_ms
 from tests.rules.tables import Row, Scenario
-from twin.alerts import AlertState
+from twin.alerts import AlertKind, AlertState
 from twin.directory import InstrumentFact
 from twin.events import Arrival, Birth, Reading
 from twin.parties import User
@@ -210,11 +210,13 @@ def test_alerts_do_not_flap(lab: Lab) -> None:
 @given(lab_days)
 def test_each_offence_costs_credit_once(lab: Lab) -> None:
     lines = [(each.line.cause, each.line.about) for each in lab.credit]
-    assert len(set(lines)) == len(lines)
-    idle = {each.id for each in lab.sessions.values() if each.reason is CloseReason.IDLE}
-    freed = {each.id for one in lab.follows for each in one.bookings if each.state is BookingState.NO_SHOW}
-    assert {about for cause, about in lines if cause is CreditCause.IDLE} == idle
-    assert {about for cause, about in lines if cause is CreditCause.NO_SHOW} == freed
+    idle = [each.id for each in lab.sessions.values() if each.reason is CloseReason.IDLE]
+    freed = [each.id for one in lab.follows for each in one.bookings if each.state is BookingState.NO_SHOW]
+    overrun = [each for each in lab.alerts.values() if each.alert.kind is AlertKind.OVERRUN]
+    assert sorted(about for cause, about in lines if cause is CreditCause.IDLE) == sorted(idle)
+    assert sorted(about for cause, about in lines if cause is CreditCause.NO_SHOW) == sorted(freed)
+    assert len(set(freed)) == len(freed)
+    assert sum(cause is CreditCause.OVERRUN for cause, _ in lines) == len(overrun)
 
 
 @profile(20)
