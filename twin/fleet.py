@@ -22,10 +22,10 @@ from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
 from twin.rules.site import SiteWatch, gone_since
-from twin.rules.turn.state import Heard, Scene, outages_of
+from twin.rules.turn.state import Changed, Heard, Scene, outages_of
 from twin.rules.watch import Setting
 from twin.sessions import OrderState
-from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Physics, Span, Twin, Visit
+from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Outage, Physics, Span, Twin, Visit
 from twin.station import NEW_STATION, Station
 from twin.tariffs import NO_ALLOWANCE, NO_FUND
 
@@ -328,13 +328,28 @@ class Fleet:
     def _learn(self, event: Learnt) -> Outcome:
         """Before a fact changes, everything that was due by the old one."""
         before = [self._turn(seat, None, event.at_ms - 1) for seat in self._concerned(event.fact)]
+        outages = self._outages(event.fact)
         self.learn(event.fact)
         if isinstance(event.fact, InstrumentFact) and event.fact.controller in self._seats:
             self._seats[event.fact.controller].fact = event.fact
         elif isinstance(event.fact, InstrumentFact):
             self.seat(event.fact)
-        after = [self._turn(seat, None, event.at_ms) for seat in self._concerned(event.fact)]
+        after = [self._turn(seat, Changed(), event.at_ms) for seat in self._concerned(event.fact)]
+        moved_ms = min((each.from_ms for each in outages ^ self._outages(event.fact)), default=FOREVER_MS)
+        if isinstance(event.fact, InstrumentFact) and moved_ms < event.at_ms:
+            after.append(self._past_changed(self._seats[event.fact.controller], moved_ms, event.at_ms))
         return _together([*before, *after], event.at_ms)
+
+    def _outages(self, fact: Fact) -> frozenset[Outage]:
+        """The outages of the instrument that a fact is about, as they are known."""
+        known = self.directory.instruments.get(fact.code) if isinstance(fact, InstrumentFact) else None
+        return frozenset() if known is None else frozenset(outages_of(known, 0))
+
+    def _past_changed(self, seat: _Seat, since_ms: int, now_ms: int) -> Outcome:
+        """The ledger computed anew from a moment on."""
+        seat.refolding, controller = True, seat.fact.controller
+        refold = Refold(controller, since_ms, seat.trail_before((since_ms, "", -2)))
+        return Outcome(at_ms=now_ms, changed=(controller,), refolds=(refold,))
 
     def _concerned(self, fact: Fact) -> list[_Seat]:
         """The stations whose course a fact may change by itself; others ask for it when they need it."""

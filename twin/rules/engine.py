@@ -7,8 +7,6 @@ What follows is recorded before it is carried out.
 
 from typing import TypeAlias, assert_never
 
-from msgspec.structs import replace as _replace
-
 from twin.alerts import Alert, AlertKind
 from twin.decisions import Verdict
 from twin.directory import UserFact
@@ -21,7 +19,7 @@ from twin.rules.outcome import (
     Consequences,
 )
 from twin.rules.turn import attendance, books, lookout, moves, till, wishes
-from twin.rules.turn.state import Heard, Scene, Turn
+from twin.rules.turn.state import Changed, Heard, Scene, Turn
 from twin.sessions import (
     CloseReason,
     Cooldown,
@@ -31,14 +29,15 @@ from twin.sessions import (
 from twin.state import FOREVER_MS
 from twin.station import Station
 
-Cause: TypeAlias = Heard | Unlock | Lock | Acknowledge | Resolve | None
-"""None: only time has passed, or what the scene shows has changed."""
+Cause: TypeAlias = Heard | Unlock | Lock | Acknowledge | Resolve | Changed | None
+"""None: only time has passed."""
 
 
 def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[Station, Consequences]:
     """The station after an event that the service was told at `at_ms`, and what follows."""
     turn = Turn(station, scene)
-    _pass_time(turn, at_ms - 1)  # what was due before, each thing at its own moment
+    if not isinstance(cause, Changed):
+        _pass_time(turn, at_ms - 1)  # what was due before, each thing at its own moment
     _take(turn, cause, at_ms)  # twin, then access, then session
     _pass_time(turn, at_ms)  # what is due at this very moment: people and controllers come first
     books.keep(turn, at_ms)  # whatever the ledger owes to the passing of time
@@ -78,8 +77,7 @@ def _pass_time(turn: Turn, until_ms: int) -> None:
         else:
             attendance.miss(turn, due_ms)
     _watch(turn, until_ms)
-    settled_ms = max(turn.station.control.settled_ms, until_ms)
-    turn.put(control=_replace(turn.station.control, settled_ms=settled_ms))
+    turn.settle(until_ms)
 
 
 def _take(turn: Turn, cause: Cause, at_ms: int) -> None:
@@ -94,6 +92,9 @@ def _take(turn: Turn, cause: Cause, at_ms: int) -> None:
             wishes.lock(turn, cause)
         case Acknowledge() | Resolve():
             lookout.see_to(turn, cause)
+        case Changed():
+            turn.settle(at_ms)  # what a new fact puts into the past is due now
+            books.look_again(turn, at_ms)
         case None:
             books.look_again(turn, at_ms)
         case _:

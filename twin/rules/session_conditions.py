@@ -30,7 +30,7 @@ def session_conditions(
 
 def idle_session(control: Control, at_ms: int) -> Condition:
     """A session is open, the instrument does not work, and nobody is there."""
-    if not isinstance(control.state, Open):
+    if not isinstance(control.state, Open) or control.state.use.maintenance:
         return Condition(Standing.CLEAR, at_ms)
     busy_ms = control.signals.busy_until_ms
     if at_ms < busy_ms:

@@ -99,6 +99,8 @@ def ends_ms(state: Open, bookings: Sequence[Booking], policy: Policy) -> int | N
 
 
 def _idle(state: Open, signals: Signals, policy: Policy) -> Iterator[Due]:
+    if state.use.maintenance:
+        return  # who repairs an instrument need not switch it on
     idle_ms, since_ms = _idle_run(state, signals)
     due_ms = since_ms + policy.idle_release_ms - idle_ms
     if due_ms <= signals.online_until_ms:

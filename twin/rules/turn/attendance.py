@@ -1,7 +1,5 @@
 """Who comes to bookings, and what becomes of those that nobody comes to."""
 
-from msgspec.structs import replace as _replace
-
 from twin.alerts import AlertKind
 from twin.parties import Booking, is_theirs
 from twin.rules.credit import CreditCause
@@ -49,7 +47,7 @@ def miss(turn: Turn, at_ms: int) -> None:
             till.lose_credit(turn, booking.user, CreditCause.NO_SHOW, at_ms, booking.id)
             till.charge_no_show(turn, booking, at_ms)
             lookout.happen(turn, AlertKind.NO_SHOW, at_ms)
-    turn.put(control=_replace(turn.station.control, settled_ms=max(turn.station.control.settled_ms, at_ms)))
+    turn.settle(at_ms)
 
 
 def _is_there(turn: Turn, booking: Booking) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec.structs import replace as _replace
 
-from twin.alerts import AlertKind, AlertState, Condition, Watch, Watched
+from twin.alerts import RULES, AlertKind, AlertState, Condition, Notice, Watch, Watched
 from twin.alerts import Step as Told
 from twin.physics import occupancy_at
 from twin.requests import Acknowledge, Resolve
@@ -55,6 +55,9 @@ def see_to(turn: Turn, wish: Acknowledge | Resolve) -> None:
     left = [each for each in active if each is not firing] + [seen] * (seen.state is AlertState.FIRING)
     turn.put(watch=_replace(turn.station.watch, active=watch.in_order(left)))
     turn.follows.alerts.append(AlertRecord(turn.code, firing.fired_ms, seen))
+    if seen.state is AlertState.RESOLVED:
+        over = Notice(seen.kind, wish.at_ms, Told.RESOLVED, RULES[seen.kind].to[: seen.told])
+        turn.follows.notices.append(NoticeRecord(alert_id(turn.code, seen, firing.fired_ms), over))
 
 
 def calm_down(turn: Turn, at_ms: int) -> None:

@@ -125,7 +125,7 @@ def _opened(turn: Turn, state: SessionState, at_ms: int, now_ms: int) -> None:
     assert isinstance(state, Open)  # noqa: S101 - what has just opened is open
     use = state.use
     holder = turn.scene.directory.users.get(use.user.id)
-    tariff = turn.scene.fact.prices.in_force(at_ms)
+    tariff = None if use.maintenance else turn.scene.fact.prices.in_force(at_ms)
     turn.put(terms=Terms(holder.payer if holder else Payer.INTERNAL, tariff))
     visit = Visit(at_ms, FOREVER_MS, books.overrun_ms(turn, use), use.maintenance, use.id)
     books.amend(turn, (*turn.book.visits, visit), at_ms, now_ms)

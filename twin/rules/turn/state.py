@@ -45,6 +45,10 @@ class Heard(msgspec.Struct, frozen=True):
     twin: Twin
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """What the scene shows is another from now on; time has been let pass under the old one."""
+
+
 class Turn:
     """One event on its way through the rules of one instrument."""
 
@@ -88,6 +92,11 @@ class Turn:
         signals = self.signals()
         if signals != self.station.control.signals:
             self.put(control=_replace(self.station.control, signals=signals))
+
+    def settle(self, at_ms: int) -> None:
+        """Nothing is due before a moment any more."""
+        control = self.station.control
+        self.put(control=_replace(control, settled_ms=max(control.settled_ms, at_ms)))
 
     def signals(self) -> Signals:
         """What the twin says to the session."""
