@@ -29,6 +29,7 @@ from twin.rules.outcome import (
     SessionStatus,
 )
 from twin.state import FOREVER_MS, NEW_BOOK, Book, Category, OrderKey, Span, Visit
+from twin.store.rows import VERSION, packed, unpacked_station
 
 _DAY_MS = 24 * 3_600_000
 
@@ -89,6 +90,21 @@ class Lab:
         for controller, shelf in self._shelves.items():
             if shelf.refolds:
                 self._refold(controller, shelf, now_ms)
+
+    def restart(self) -> None:
+        """Begin again with what is stored: checkpoints, facts, and the sums of all lines."""
+        before, self.fleet = self.fleet, Fleet()
+        self.fleet.directory, self.fleet.site = before.directory, before.site
+        for each in self.charges:
+            if each.project is not None:
+                line = each.line
+                self.fleet.accounts.charge(each.project, line.net_cny, line.allowance_min, line.subsidy_cny)
+        for record in self.credit:
+            self.fleet.accounts.note(record.user, record.line)
+        for fact in before.directory.instruments.values():
+            station = before.station(fact.controller)
+            self.fleet.seat(fact, unpacked_station(VERSION, packed(station)))
+            assert self.fleet.station(fact.controller) == station
 
     def ledger(self, controller: str) -> tuple[Span, ...]:
         """The ledger of an instrument."""

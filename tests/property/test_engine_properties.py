@@ -18,10 +18,9 @@ from tests.rules.engine_words import HERE, SHANGHAI, clock, clock_ms
 from tests.rules.tables import Row, Scenario
 from twin.alerts import AlertKind, AlertState
 from twin.directory import InstrumentFact
-from twin.events import Arrival, Birth, Reading
-from twin.parties import User
+from twin.events import Arrival, Birth, Event, Reading
 from twin.policy import Policy
-from twin.requests import Lock, Unlock
+from twin.requests import Lock, Request, Unlock
 from twin.rules import billing
 from twin.rules.billing import LineCause
 from twin.rules.credit import CreditCause
@@ -165,8 +164,16 @@ def test_money_is_exact(lab: Lab) -> None:
         assert terms is not None
         assert terms.tariff is not None
         spans = lab.ledger("controller")
-        left = {"allowance": terms.allowance or NO_ALLOWANCE, "fund": terms.fund or NO_FUND}
-        made = billing.charge(spans, start_ms, end_ms, terms.tariff, terms.payer, zone=SHANGHAI, **left)
+        made = billing.charge(
+            spans,
+            start_ms,
+            end_ms,
+            terms.tariff,
+            terms.payer,
+            zone=SHANGHAI,
+            allowance=terms.allowance or NO_ALLOWANCE,
+            fund=terms.fund or NO_FUND,
+        )
         assert sum(line.net_cny for line in lines) == made.line.net_cny
         assert [line.cause is LineCause.SESSION for line in lines] == [True] + [False] * (len(lines) - 1)
     charged = {each.session for each in lab.charges if each.session is not None}
@@ -234,9 +241,28 @@ def test_it_makes_no_difference_how_often_anybody_looks(
             watched.look(moment_ms)
         watched.play(row)
         now_ms = at_ms
+    assert_same(watched.lab, plain.lab)
+
+
+@profile(20)
+@given(policies, days, st.sets(st.integers(0, 20), min_size=1, max_size=6))
+def test_a_restart_at_any_moment_changes_nothing(
+    overrides: dict[str, object], day: tuple[list[str], list[tuple[int, str]]], restarts: set[int]
+) -> None:
+    told = rows(day)
+    restarted = player(overrides, told)
+    for index, row in enumerate(told):
+        restarted.play(row)
+        if index in restarts:
+            restarted.lab.restart()
+    assert_same(restarted.lab, played(overrides, told))
+
+
+def assert_same(one: Lab, other: Lab) -> None:
+    """Everything that is stored is the same."""
     for name in ("sessions", "charges", "credit", "alerts", "notices", "commands"):
-        assert getattr(watched.lab, name) == getattr(plain.lab, name), name
-    assert watched.lab.ledger("controller") == plain.lab.ledger("controller")
+        assert getattr(one, name) == getattr(other, name), name
+    assert one.ledger("controller") == other.ledger("controller")
 
 
 EVERY_MS = 30_000
@@ -253,12 +279,12 @@ def billed(arrivals: Sequence[Arrival], until_ms: int) -> tuple[Decimal, object]
     """What a session until a moment costs in the end, with all lines, and the ledger of it."""
     fact = InstrumentFact(code=HERE, controller="c", policy=_PATIENT, prices=PriceList(versions=(_TARIFF,)))
     lab = Lab([fact, project(Scenario("")), *people()], BEGIN_MS - 60_000)
-    number, user = lab.next(), User("Li", next(people()).user.category, 100).id
+    number = lab.next()
     birth = Birth("boot", 0, BEGIN_MS - 1, caps=("power",))
     lab.handle(Arrival("c", BEGIN_MS - 1, birth))
-    events = [(each.received_ms, 1, each) for each in arrivals]
-    unlock = Unlock(number=number, at_ms=BEGIN_MS, instrument=HERE, user=user)
-    lock = Lock(number=lab.next(), at_ms=until_ms, instrument=HERE, user=user, reason=CloseReason.USER)
+    events: list[tuple[int, int, Event | Request]] = [(each.received_ms, 1, each) for each in arrivals]
+    unlock = Unlock(number=number, at_ms=BEGIN_MS, instrument=HERE, user="Li")
+    lock = Lock(number=lab.next(), at_ms=until_ms, instrument=HERE, user="Li", reason=CloseReason.USER)
     for at_ms, _, event in sorted([*events, (BEGIN_MS, 0, unlock), (until_ms, 0, lock)], key=lambda each: each[:2]):
         lab.handle(event)
         lab.commit(at_ms)
