@@ -37,6 +37,8 @@ class Chronicle:
         self.now_ms = START_MS
         self.power_w = 0.0
         self.relay = False
+        self.skew_ms = 0
+        """How far the controller's clock is ahead."""
         self._store = Store(database_url)
         self._ids = ids
         self._number = 0
@@ -81,7 +83,7 @@ class Chronicle:
     def read(self, at_ms: int | None = None, *, hist: bool = False) -> None:
         """A reading of now, or one that was kept back."""
         ts = self.now_ms if at_ms is None else at_ms
-        self.hear(Reading("b", self._next_seq(), ts, self.power_w, relay=self.relay, hist=hist))
+        self.hear(Reading("b", self._next_seq(), ts + self.skew_ms, self.power_w, relay=self.relay, hist=hist))
 
     async def pass_time(self, length_ms: int, *, step_ms: int = 30 * SECOND_MS, silent: bool = False) -> None:
         """Let the controller speak every `step_ms`, or be silent."""
@@ -156,7 +158,9 @@ async def write_chronicle(database_url: str) -> Chronicle:
     await _intrusion(chronicle)
     await chronicle.pass_time(21 * HOUR_MS)
     await _session_without_network(chronicle)
-    await chronicle.pass_time(6 * HOUR_MS)
+    await chronicle.pass_time(2 * HOUR_MS)
+    await _clock_off(chronicle)
+    await chronicle.pass_time(4 * HOUR_MS)
     await _session(chronicle, "ada", "P1")
     await chronicle.pass_time(HOUR_MS)
     await chronicle.end()
@@ -186,6 +190,18 @@ async def _intrusion(chronicle: Chronicle) -> None:
     await chronicle.pass_time(4 * MINUTE_MS)
     chronicle.power_w = 0.0
     await chronicle.pass_time(5 * MINUTE_MS)
+
+
+async def _clock_off(chronicle: Chronicle) -> None:
+    """Its clock is far behind; what it keeps back for a while is stamped by that clock, too."""
+    chronicle.skew_ms = -20 * MINUTE_MS
+    await chronicle.pass_time(10 * MINUTE_MS)
+    lost_ms = chronicle.now_ms
+    chronicle.power_w = 1500.0
+    await chronicle.pass_time(6 * MINUTE_MS, silent=True)
+    await chronicle.catch_up(lost_ms + 30 * SECOND_MS)
+    chronicle.power_w, chronicle.skew_ms = 0.0, 0
+    await chronicle.pass_time(10 * MINUTE_MS)
 
 
 async def _session_without_network(chronicle: Chronicle) -> None:

@@ -78,8 +78,7 @@ class Replay:
         if not origin.number:
             return
         for fact in await self._log.facts(origin.number):
-            self._fleet.directory.learn(self._changed(fact))
-        self._fleet.site.policy = self._fleet.directory.site.policy
+            self._fleet.learn(self._changed(fact))
         self._fleet.silence([each.silence for each in await silences(self._log, origin)])
         self._fleet.accounts = await read_accounts(self._log, origin.at_ms)
         instruments = [each.instrument_id for each in self._log.ids.values()]

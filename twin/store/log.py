@@ -30,7 +30,7 @@ _FIRST_SLICE_MS: Final = 3_600_000
 _LONGEST_SLICE_MS: Final = 24 * 3_600_000
 _HISTORY_MS: Final = 401 * 24 * 3_600_000
 
-_COLUMNS = "number, received, controller_id, time, boot, seq, power_w, energy_wh, relay, occupied, door_open, hist"
+_COLUMNS = "number, received, controller_id, time, boot, seq, power_w, energy_wh, relay, occupied, door_open, hist, ts"
 _READINGS = f"""
 SELECT {_COLUMNS} FROM reading WHERE controller_id = ANY($1) AND number > $2
     AND received >= $3 AND received < $4 AND time >= $5 AND time < $6 AND NOT hist
@@ -104,9 +104,12 @@ class Log:
         names, door = self.controllers, _DOOR
         return [
             Arrival(
-                names[own], received, Reading(boot, seq, at, watts, wh, relay, occupied, door[opened], hist), number
+                names[own],
+                received,
+                Reading(boot, seq, at if ts is None else ts, watts, wh, relay, occupied, door[opened], hist),
+                number,
             )
-            for number, received, own, at, boot, seq, watts, wh, relay, occupied, opened, hist in found
+            for number, received, own, at, boot, seq, watts, wh, relay, occupied, opened, hist, ts in found
         ]
 
     def _event(self, row: asyncpg.Record) -> Arrival:

@@ -14,7 +14,7 @@ VERSION: Final = 2
 """Of the layout of `Station` and `Book` in checkpoints and marks; counts up when it changes."""
 
 READING_COLUMNS: Final = (
-    "time received controller_id boot seq power_w energy_wh relay occupied door_open hist number".split()  # noqa: SIM905
+    "time received controller_id boot seq power_w energy_wh relay occupied door_open hist number ts".split()  # noqa: SIM905
 )
 EVENT_COLUMNS: Final = ("time", "received", "controller_id", "kind", "body", "number")
 
@@ -61,6 +61,7 @@ def reading_row(reading: Reading, arrival: Arrival, controller_id: int, at_ms: i
         None if reading.door is None else reading.door == "open",
         reading.hist,
         arrival.number,
+        None if reading.ts == at_ms else reading.ts,
     )
 
 
@@ -76,7 +77,7 @@ def reading_of(row: Mapping[str, Any], controller: str) -> tuple[int, Arrival]:
     reading = Reading(
         boot=row["boot"],
         seq=row["seq"],
-        ts=at_ms,
+        ts=at_ms if row["ts"] is None else row["ts"],
         power_w=row["power_w"],
         energy_wh=row["energy_wh"],
         relay=row["relay"],
