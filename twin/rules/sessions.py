@@ -130,11 +130,16 @@ def command_refused(
     """The controller answers that it will not do a command; None: the last one. Others are past already."""
     before = _before(control, at_ms, bookings, policy)
     order = before.control.order
-    if order is None or order.state is not OrderState.SENT:
+    if order is None or not _may_be_refused(order, at_ms):
         return before
     if command not in {None, command_id(order.sent_ms, on=order.on)}:
         return before
     return _then(before, _failed(before.control, order, at_ms, Failure.REFUSED, policy))
+
+
+def _may_be_refused(order: Order, at_ms: int) -> bool:
+    """Is it waited for, or was it only found done already, so that the answer may still come?"""
+    return order.state is OrderState.SENT or (order.state is OrderState.CONFIRMED and at_ms < order.expires_ms)
 
 
 def close(
