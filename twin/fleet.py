@@ -448,6 +448,8 @@ def _shared(station: Station) -> Station:
 
 def _together(outcomes: Sequence[Outcome], at_ms: int, verdict: Verdict = Verdict.LIVE) -> Outcome:
     """All that follows from several things, in order."""
+    if len(outcomes) == 1 and outcomes[0].at_ms == at_ms and outcomes[0].verdict is verdict:
+        return outcomes[0]
     return Outcome(
         verdict,
         at_ms,
