@@ -215,7 +215,8 @@ def _in_others_slots(each: _Lived) -> Flags:
     for session in each.life.sessions:
         until_s = len(inside) if session.ended_s is None else session.ended_s
         for booking in each.bookings:
-            if not theirs(session.person, booking) and start_s(booking) > session.opened_s:
+            if not theirs(session.person, booking) and start_s(booking) > session.requested_s:
                 over_s = min(end_s(booking), shows.get(booking.id, len(inside)), until_s)
-                inside[start_s(booking) : max(start_s(booking), over_s)] = True
+                since_s = max(start_s(booking), session.opened_s)
+                inside[since_s : max(since_s, over_s)] = True
     return inside

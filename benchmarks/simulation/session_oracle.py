@@ -44,6 +44,8 @@ class Order:
     on: bool
     sent_s: int | None
     """None: the controller could not be told yet."""
+    failed: bool = False
+    """It is not waited for any more, but said again when the controller is back."""
 
 
 class Life:
@@ -76,7 +78,8 @@ class Life:
         self._told: dict[int, list[Heard | Unlock | Lock]] = {}
         for each in told:
             self._told.setdefault(_second(each), []).append(each)
-        self._issued = {each.id: each.on for each in commands}
+        self._issued = {each.id: (each.at_s - START_S, each.on) for each in commands}
+        self._said: tuple[int, bool] | None = None
         self._standing = list(bookings)
         self._standings = standings
         self._state = FREE
@@ -95,7 +98,7 @@ class Life:
         """From the first second to the last."""
         at_s, moment = 0, 0
         while at_s < self._seconds:
-            if self._state == FREE and self._order is None:
+            if self._state == FREE and (self._order is None or self._order.failed):
                 while moment < len(self._moments) and self._moments[moment] < at_s:
                     moment += 1
                 if moment == len(self._moments):
@@ -137,6 +140,7 @@ class Life:
         order = self._order
         return (
             order is not None
+            and not order.failed
             and order.sent_s is not None
             and at_s >= order.sent_s + self.one.policy.command_timeout_ms // 1000
         )
@@ -174,9 +178,9 @@ class Life:
         return any(at_s < end_s(each) for each in begun)
 
     def _look_at_rivals(self) -> None:
-        """Bookings of others that begin while this session goes on, the first one first."""
-        opened_s, person = self._now().opened_s, self._now().person
-        others = [each for each in self._standing if not theirs(person, each) and start_s(each) > opened_s]
+        """Bookings of others that begin after this session was asked for, the first one first."""
+        asked_s, person = self._now().requested_s, self._now().person
+        others = [each for each in self._standing if not theirs(person, each) and start_s(each) > asked_s]
         self._rivals = sorted(others, key=start_s)
 
     def _cooldown_over(self, at_s: int) -> bool:
@@ -207,6 +211,7 @@ class Life:
     def _hear(self, at_s: int, each: Heard | Unlock | Lock) -> None:
         if isinstance(each, Heard):
             self._heard_s = at_s
+            self._say_again(at_s)
         match each:
             case Unlock():
                 person = self._standings.person(each.user)
@@ -256,7 +261,7 @@ class Life:
             self._command(at_s, on=False)
 
     def _refuse(self, at_s: int, ack: Ack) -> None:
-        if self._order is not None and self._order.sent_s is not None and self._issued.get(ack.cmd) is self._order.on:
+        if self._said is not None and self._issued.get(ack.cmd) == self._said:
             self._fail(at_s)
 
     # What follows
@@ -278,11 +283,21 @@ class Life:
         online = self._link[at_s] == ONLINE
         if online:
             self.commands.append((at_s, on))
+            self._said = at_s, on
         self._order = Order(on, at_s if online else None)
+
+    def _say_again(self, at_s: int) -> None:
+        """The controller is back: what it was not told, or did not do, it is told now."""
+        order = self._order
+        is_back = self._link[at_s] == ONLINE and self._link[at_s - 1] != ONLINE
+        if order is not None and is_back and order.sent_s != at_s and self._relay[at_s] != order.on:
+            self._command(at_s, on=order.on)
 
     def _fail(self, at_s: int) -> None:
         self.failures.append(at_s)
-        self._order = None
+        self._said = None
+        if self._order is not None:
+            self._order.failed = True
         if self._state == OPENING:
             self._void(at_s)
 
@@ -297,6 +312,8 @@ class Life:
         self.sessions.append(self._session)
         self._state, self._idle_s, self._fined = OPEN, 0, False
         self._look_at_rivals()
+        if (reason := self._end_reason(at_s)) is not None:
+            self._close(at_s, reason)
 
     def _close(self, at_s: int, reason: CloseReason) -> None:
         if reason is CloseReason.IDLE:
@@ -320,9 +337,7 @@ class Life:
 
     def _see(self, at_s: int) -> None:
         """What holds at the end of all that was heard in this second."""
-        if self._order is not None and self._order.sent_s is None and self._link[at_s] == ONLINE:
-            self._command(at_s, on=self._order.on)
-        if self._order is not None and self._relay[at_s] == self._order.on and self._order.sent_s is not None:
+        if self._order is not None and self._relay[at_s] == self._order.on:
             self._order = None
         if self._state == OPENING and (not self.one.relay or self._relay[at_s] == 1):
             self._open(at_s)
