@@ -1,5 +1,8 @@
 """The fleet as the subject of a simulation, with a store in memory that keeps what the service would keep in tables."""
 
+from bisect import bisect_right, insort
+from operator import itemgetter
+
 from benchmarks.simulation.site import Site
 from benchmarks.simulation.trace import Command, Heard, Told
 from twin.decisions import Mark, Rewrite, Verdict
@@ -9,8 +12,10 @@ from twin.instrument import order_key
 from twin.requests import Corrected, Learnt
 from twin.rules.billing import Line
 from twin.rules.outcome import AlertRecord, Bill, Consequences, Do, Outcome, Refold, SessionRecord, SessionStatus
-from twin.state import FOREVER_MS, NEW_BOOK, Span, Visit
+from twin.state import FOREVER_MS, NEW_BOOK, OrderKey, Span, Visit
 from twin.store.rows import VERSION, packed, unpacked_station
+
+_key = itemgetter(0)
 
 
 class FleetSubject:
@@ -25,7 +30,8 @@ class FleetSubject:
         self.refolds = 0
         self._site = site
         self._codes = {one.fact.controller: one.fact.code for one in site.equipment}
-        self._told: dict[str, list[tuple[int, Arrival]]] = {controller: [] for controller in self.spans}
+        self._told: dict[str, list[tuple[OrderKey, int, Arrival]]] = {controller: [] for controller in self.spans}
+        """By controller, in the order of their times."""
         self._marks: dict[str, list[Mark]] = {controller: [] for controller in self.spans}
         self._number = 0
         self._corrections: list[Corrected] = []
@@ -40,7 +46,8 @@ class FleetSubject:
         arrival = Arrival(told.controller, told.at_s * 1000, told.message, told.number)
         outcome = self._fleet.handle(arrival)
         if outcome.verdict in {Verdict.LIVE, Verdict.LATE}:
-            self._told[told.controller].append((outcome.at_ms, arrival))
+            entry = order_key(outcome.at_ms, arrival), outcome.at_ms, arrival
+            insort(self._told[told.controller], entry, key=_key)
         return self._take(outcome, told.at_s * 1000)
 
     def pass_time(self, to_s: int) -> list[Command]:
@@ -91,10 +98,8 @@ class FleetSubject:
         if base is None:
             marks = [mark for mark in self._marks[controller] if mark.at_ms < refold.at_ms]
             base = marks[-1].book if marks else NEW_BOOK
-        keyed = sorted(
-            ((order_key(at_ms, told), at_ms, told) for at_ms, told in self._told[controller]), key=lambda e: e[0]
-        )
-        told = [(at_ms, each) for key, at_ms, each in keyed if key > base.physics.newest]
+        kept = self._told[controller]
+        told = [(at_ms, each) for _, at_ms, each in kept[bisect_right(kept, base.physics.newest, key=_key) :]]
         visits, bills = self._visits(controller), self._bills(controller, refold.at_ms)
         since_ms = base.physics.newest[0]
         self._marks[controller] = [mark for mark in self._marks[controller] if mark.at_ms <= since_ms]
