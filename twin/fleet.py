@@ -236,7 +236,7 @@ class Fleet:
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
         order = station.control.order
-        waits = order is not None and order.state is OrderState.SENT
+        waits = (order is not None and order.state is OrderState.SENT) or station.card_in is not None
         if arrival.received_ms < seat.timer_ms and not waits and _only_confirms(before, after, arrival):
             return self._confirm(seat, arrival, verdict, at_ms, after)
         return self._turn(seat, Heard(arrival, verdict, at_ms, after), arrival.received_ms, verdict, at_ms)

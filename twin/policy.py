@@ -129,6 +129,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Nobody has come this long after a booking began: it is freed."""
     idle_release_ms: DurationMs = 1_800_000
     """A session that is idle, with nobody there, for this long is ended."""
+    reconcile_after_ms: DurationMs = 60_000
+    """A card that went in while the controller was cut off waits this long for the one that came out."""
     cooldown_max_ms: DurationMs = 7_200_000
     """The twin is in cooldown after a session at most this long."""
     cut: Cut = Cut.WHEN_IDLE

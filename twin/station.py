@@ -6,7 +6,7 @@ The twin says what is believed of the instrument; the rest says what people do t
 import msgspec
 
 from twin.alerts import Watch
-from twin.sessions import Control
+from twin.sessions import Control, Use
 from twin.state import NEW_TWIN, Twin
 from twin.tariffs import Allowance, Fund, Payer, Tariff
 
@@ -23,6 +23,15 @@ class Terms(_Value, frozen=True):
     """None: none was in force, it costs nothing."""
     allowance: Allowance | None = None
     fund: Fund | None = None
+
+
+class CardIn(_Value, frozen=True):
+    """Somebody whom the controller let in by itself while it was cut off, and who has not been heard to leave."""
+
+    use: Use
+    at_ms: int
+    due_ms: int
+    """Until when a card that came out is waited for."""
 
 
 class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -45,6 +54,7 @@ class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Bookings that nobody came to, or that were given back, of those that are not over."""
     unsafe_ms: int | None = None
     """Since when it has been working on after a cooldown that ran out; None: it does not."""
+    card_in: CardIn | None = None
 
 
 NEW_STATION = Station()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.simulation.access_oracle import Asked, Standings, allowed, end_s, own_booking, start_s, theirs
-from benchmarks.simulation.seconds import ACTIVE, ONLINE, Messages, Physical
+from benchmarks.simulation.seconds import ACTIVE, OFFLINE, ONLINE, Messages, Physical
 from benchmarks.simulation.site import START_S, Equipment
 from benchmarks.simulation.trace import Command, Heard
 from twin.directory import UserFact
@@ -194,8 +194,8 @@ class Life:
     def _look_for(self, at_s: int, booking: Booking) -> None:
         """Nobody came: the booking is freed."""
         since_s = start_s(booking) - self.one.policy.early_ms // 1000
-        if booking not in self._standing:
-            return
+        if booking not in self._standing or self._link[at_s] == OFFLINE:
+            return  # whose controller is cut off may come all the same
         came = [each for each in self.sessions if theirs(each.person, booking) and (each.ended_s or at_s) >= since_s]
         opening = self._state == OPENING and theirs(self._now().person, booking)
         if not came and not opening:

@@ -18,7 +18,7 @@ from twin.rules.credit import CreditCause
 from twin.rules.outcome import (
     Consequences,
 )
-from twin.rules.turn import attendance, books, lookout, moves, till, wishes
+from twin.rules.turn import attendance, books, lookout, moves, offline, till, wishes
 from twin.rules.turn.state import Changed, Heard, Scene, Turn
 from twin.sessions import (
     CloseReason,
@@ -49,7 +49,7 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
 def next_due(station: Station, scene: Scene) -> int:
     """When the station must be looked at again though nobody says anything."""
     turn = Turn(station, scene)
-    due_ms = min(_session_due_ms(turn), attendance.no_show_due_ms(turn), station.twin.book.due_ms)
+    due_ms = min(_due_ms(turn), station.twin.book.due_ms)
     return due_ms if _is_quiet(station) else min(due_ms, station.alerts_due_ms)
 
 
@@ -69,11 +69,13 @@ def question(station: Station, scene: Scene, wish: Unlock, holder: UserFact) -> 
 
 def _pass_time(turn: Turn, until_ms: int) -> None:
     """Everything that comes due up to a moment."""
-    while (due_ms := min(_session_due_ms(turn), attendance.no_show_due_ms(turn))) <= until_ms:
+    while (due_ms := _due_ms(turn)) <= until_ms:
         lookout.come_to(turn, due_ms)
         if due_ms == _session_due_ms(turn):
             control = turn.station.control
             moves.decide(turn, sessions.advance(control, due_ms, turn.bookings, turn.policy), due_ms)
+        elif due_ms == offline.due_ms(turn):
+            offline.settle(turn, due_ms)
         else:
             attendance.miss(turn, due_ms)
     _watch(turn, until_ms)
@@ -111,8 +113,14 @@ def _hear(turn: Turn, heard: Heard) -> None:
     event_ms = heard.at_ms if heard.verdict is Verdict.LIVE else None
     step = sessions.observe(turn.station.control, turn.signals(), at_ms, *around, event_ms=event_ms)
     moves.decide(turn, step, at_ms)
-    if isinstance(message, Card) and heard.verdict is Verdict.LIVE:
+    if heard.verdict is Verdict.LATE:
+        offline.hear(turn, heard)
+    elif isinstance(message, Card):
         wishes.tap(turn, message, arrival)
+
+
+def _due_ms(turn: Turn) -> int:
+    return min(_session_due_ms(turn), offline.due_ms(turn), attendance.no_show_due_ms(turn))
 
 
 def _session_due_ms(turn: Turn) -> int:

@@ -169,6 +169,13 @@ def close(
     return _then(before, after)
 
 
+def resumed(control: Control, use: Use, opened_ms: int, at_ms: int) -> Step:
+    """A session that began while the controller was cut off, and goes on: known at `at_ms`."""
+    state = Open(use, opened_ms, idle_told_ms=at_ms)
+    decisions: tuple[Decision, ...] = (SessionRecorded(opened_ms, use), SessionOpened(opened_ms, use.id))
+    return Step(replace(control, state=state), decisions)
+
+
 def tap_means(control: Control, user: User) -> TapMeaning:
     """What somebody wants who holds a card to the reader, once time has been let pass up to then."""
     if not isinstance(control.state, Open):

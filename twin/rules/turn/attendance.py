@@ -1,6 +1,7 @@
 """Who comes to bookings, and what becomes of those that nobody comes to."""
 
 from twin.alerts import AlertKind
+from twin.instrument import link_at
 from twin.parties import Booking, is_theirs
 from twin.rules.credit import CreditCause
 from twin.rules.outcome import (
@@ -12,8 +13,9 @@ from twin.rules.turn.state import Turn
 from twin.sessions import (
     Open,
     Opening,
+    Use,
 )
-from twin.state import FOREVER_MS
+from twin.state import FOREVER_MS, LinkState
 
 
 def no_show_due_ms(turn: Turn) -> int:
@@ -37,10 +39,11 @@ def _no_show_ms(turn: Turn, booking: Booking) -> int:
 def miss(turn: Turn, at_ms: int) -> None:
     """What becomes of bookings whose time to come is over."""
     attended = turn.station.attended
+    is_cut_off = link_at(turn.station.twin.link, at_ms, turn.policy)[0] is LinkState.OFFLINE
     for booking in turn.bookings:
         if _no_show_ms(turn, booking) != at_ms or booking.id in attended:
             continue
-        if _is_there(turn, booking):
+        if _is_there(turn, booking) or is_cut_off:  # its cards may tell of them later
             attend(turn, booking.id)
         else:
             free(turn, booking.id, BookingState.NO_SHOW)
@@ -61,6 +64,13 @@ def attend(turn: Turn, booking: str) -> None:
         return
     known = {each.id for each in turn.scene.directory.bookings(turn.code)}
     turn.put(attended=(*(each for each in turn.station.attended if each in known), booking))
+
+
+def attend_all(turn: Turn, use: Use, opened_ms: int, ended_ms: int) -> None:
+    """Who was there when a booking of theirs began has come, by whatever right."""
+    for booking in turn.bookings:
+        if is_theirs(use.user, booking) and booking.start_ms <= ended_ms and opened_ms < booking.end_ms:
+            attend(turn, booking.id)
 
 
 def free(turn: Turn, booking: str, state: BookingState) -> None:

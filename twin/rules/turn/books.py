@@ -126,6 +126,17 @@ def amend(
     turn.put(twin=_replace(turn.station.twin, book=new))
 
 
+def insert(turn: Turn, visit: Visit) -> None:
+    """A session of the past: the ledger, and so its bill, are computed anew from its start."""
+    visits = tuple(sorted((*turn.book.visits, visit), key=_start))
+    _refold(turn, visit.start_ms)
+    turn.put(twin=_replace(turn.station.twin, book=_replace(turn.book, visits=visits)))
+
+
+def _start(visit: Visit) -> int:
+    return visit.start_ms
+
+
 def _refold(turn: Turn, since_ms: int) -> None:
     known_ms = turn.follows.refold_ms
     turn.follows.refold_ms = since_ms if known_ms is None else min(known_ms, since_ms)

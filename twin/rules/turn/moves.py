@@ -143,9 +143,7 @@ def _closed(turn: Turn, closed: SessionClosed, before: SessionState, after: Sess
     use, opened_ms = over.use, over.opened_ms
     visits = tuple(_replace(each, end_ms=at_ms) if each.session == use.id else each for each in turn.book.visits)
     books.amend(turn, visits, at_ms, now_ms)
-    for booking in turn.bookings:  # who was there when it began has come, by whatever right
-        if is_theirs(use.user, booking) and booking.start_ms <= at_ms and opened_ms < booking.end_ms:
-            attendance.attend(turn, booking.id)
+    attendance.attend_all(turn, use, opened_ms, at_ms)
     terms = till.charge_session(turn, use, opened_ms, at_ms)
     books.record(turn, use, SessionStatus.CLOSED, opened_ms=opened_ms, ended_ms=at_ms, reason=reason, terms=terms)
     turn.put(terms=None)

@@ -69,7 +69,7 @@ def _ask(turn: Turn, wish: Unlock, holder: UserFact, origin: access.Origin) -> t
     if not decision.granted:
         return decision, None
     turn.put(grants_ms=_lately(turn.station.grants_ms, turn.policy.door_grant_ms, wish.at_ms))
-    use = _use(turn, wish, decision, holder)
+    use = use_of(turn, wish, decision, holder)
     moves.decide(turn, sessions.open_(turn.station.control, use, decision, turn.bookings, turn.policy), wish.at_ms)
     state = turn.station.control.state
     return decision, None if isinstance(state, Free) else state.use.id
@@ -105,7 +105,8 @@ def question(turn: Turn, wish: Unlock, holder: UserFact, origin: access.Origin) 
     )
 
 
-def _use(turn: Turn, wish: Unlock, decision: AccessDecision, holder: UserFact) -> Use:
+def use_of(turn: Turn, wish: Unlock, decision: AccessDecision, holder: UserFact) -> Use:
+    """The use of an instrument that a decision leads to."""
     return Use(
         id=str(wish.number),
         user=turn.scene.accounts.user(holder),

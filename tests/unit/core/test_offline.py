@@ -1,0 +1,145 @@
+"""What people did while the controller was cut off, as its buffered cards tell of it afterwards."""
+
+from decimal import Decimal
+
+import pytest
+
+from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
+from twin.events import Arrival, Birth, Card, Death, Reading, Tick
+from twin.fleet import Fleet
+from twin.parties import Booking, Project, User, UserCategory
+from twin.policy import Policy
+from twin.requests import Learnt
+from twin.rules.outcome import Bill, Outcome, SessionRecord, SessionStatus
+from twin.sessions import CloseReason
+from twin.state import NEW_BOOK, Visit
+from twin.tariffs import PriceList, Rates, Tariff
+
+NOW = 1_700_000_000_000
+MIN = 60_000
+LI = User("li", UserCategory.TEACHER, 100)
+RATES = Rates(internal=Decimal(120), partner=Decimal(150), external=Decimal(200))
+
+
+class Cut:
+    """A controller that was heard at NOW, was cut off after a minute, and is back after two hours."""
+
+    def __init__(self, *, power_w: float = 100, booked: bool = True) -> None:
+        self.fleet = Fleet()
+        prices = PriceList(versions=(Tariff(instrument="SEM", from_ms=0, rates=RATES),))
+        policy = Policy(walk_in=not booked, required_level=None)
+        self.fleet.seat(InstrumentFact(code="SEM", controller="c", policy=policy, prices=prices))
+        self.sessions: dict[str, SessionRecord] = {}
+        self.outcomes: list[Outcome] = []
+        self.told: list[tuple[int, Arrival]] = []
+        self.seq = 0
+        self.fleet.learn(UserFact(user=LI, cards=("card",)))
+        self.fleet.learn(ProjectFact(project=Project("P", frozenset({"li"}), Decimal(1000))))
+        self.at_ms = NOW
+        self.power_w = power_w
+        self.hear(Birth("b", self._next(), NOW, relay=False), NOW)
+        self.hear(Reading("b", self._next(), NOW, 0), NOW)
+        if booked:
+            booking = Booking("1", "SEM", "li", NOW + 20 * MIN, NOW + 80 * MIN)
+            self._take(self.fleet.handle(Learnt(number=1, at_ms=NOW + 1, fact=BookingFact(id="1", booking=booking))))
+        self.hear(Death("b"), NOW + MIN)
+
+    def _next(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def hear(self, message: Birth | Reading | Card | Death, at_ms: int) -> None:
+        arrival = Arrival("c", at_ms, message, 100 + self.seq)
+        outcome = self.fleet.handle(arrival)
+        self.told.append((outcome.at_ms, arrival))
+        self._take(outcome)
+
+    def past(self, minute: int, *, action: str | None = None, power_w: float = 0) -> None:
+        """A buffered message of so many minutes after NOW, received after two hours."""
+        stamp_ms, seq = NOW + minute * MIN, self._next()
+        if action is None:
+            self.hear(Reading("b", seq, stamp_ms, power_w, relay=True, hist=True), NOW + 120 * MIN)
+        else:
+            card = Card("b", seq, stamp_ms, "card", action, granted=True, grant="g", hist=True)  # type: ignore[arg-type]
+            self.hear(card, NOW + 120 * MIN)
+
+    def tick(self, minute: float) -> None:
+        self._take(self.fleet.handle(Tick(NOW + round(minute * MIN))))
+
+    def _take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        for follows in outcome.consequences:
+            self.sessions |= {each.id: each for each in follows.sessions}
+
+    def charge(self) -> Decimal:
+        """What the only session costs, by a ledger computed from the beginning."""
+        (record,) = self.sessions.values()
+        assert record.opened_ms is not None
+        assert record.ended_ms is not None
+        assert record.terms is not None
+        visit = Visit(record.opened_ms, record.ended_ms, record.overrun_ms or 2**62, session=record.id)
+        bill = Bill(
+            session=record.id,
+            user="li",
+            project="P",
+            start_ms=record.opened_ms,
+            end_ms=record.ended_ms,
+            terms=record.terms,
+        )
+        told = sorted(self.told, key=lambda each: (each[0], getattr(each[1].message, "seq", -1)))
+        _, (billed,) = self.fleet.refold("c", NEW_BOOK, told, NOW + 130 * MIN, visits=(visit,), bills=(bill,))
+        return billed.charge.line.gross_cny
+
+
+def test_in_and_out_make_a_session_at_their_own_time() -> None:
+    cut = Cut()
+    cut.past(20, action="in")
+    for minute in range(20, 70):
+        cut.past(minute, power_w=100)
+    cut.past(70, action="out")
+    cut.past(71)
+    (session,) = cut.sessions.values()
+    assert (session.status, session.reason, session.user, session.booking) == (
+        SessionStatus.CLOSED,
+        CloseReason.USER,
+        "li",
+        "1",
+    )
+    assert (session.opened_ms, session.ended_ms) == (NOW + 20 * MIN, NOW + 70 * MIN)
+    assert any(outcome.refolds for outcome in cut.outcomes)
+    assert cut.charge() == Decimal("100.00")
+
+
+def test_without_an_out_it_ended_when_use_did() -> None:
+    cut = Cut()
+    cut.past(20, action="tap")
+    for minute in range(21, 61):
+        cut.past(minute, power_w=100 if minute < 50 else 3)
+    cut.tick(120.5)
+    assert not cut.sessions, "the card that came out may still come"
+    cut.tick(121)
+    (session,) = cut.sessions.values()
+    assert (session.status, session.reason) == (SessionStatus.CLOSED, CloseReason.RECONCILED)
+    assert (session.opened_ms, session.ended_ms) == (NOW + 20 * MIN, NOW + 50 * MIN)
+
+
+def test_who_is_still_there_goes_on() -> None:
+    cut = Cut(booked=False)
+    cut.past(100, action="in")
+    cut.past(101, power_w=100)
+    seq = cut.seq + 1
+    cut.hear(Reading("b", seq, NOW + 120 * MIN, 100, relay=True), NOW + 120 * MIN)
+    cut.tick(120.9)
+    cut.hear(Reading("b", seq + 1, NOW + 121 * MIN, 100, relay=True), NOW + 121 * MIN)
+    cut.tick(121.1)
+    (session,) = cut.sessions.values()
+    assert (session.status, session.opened_ms, session.ended_ms) == (SessionStatus.OPEN, NOW + 100 * MIN, None)
+
+
+@pytest.mark.parametrize("granted", [False, None])
+def test_a_card_that_the_controller_did_not_accept_opens_nothing(granted: bool | None) -> None:  # noqa: FBT001
+    cut = Cut()
+    card = Card("b", cut.seq + 1, NOW + 20 * MIN, "card", "in", granted=granted, hist=True)
+    cut.hear(card, NOW + 120 * MIN)
+    cut.tick(180)
+    assert not cut.sessions
