@@ -131,7 +131,7 @@ async def test_people_see_a_table_and_how_much_more_there_is(chronicle: str) -> 
     assert result.exit_code == 1
     assert "project P1" in result.stdout
     assert "3 differences" in result.stdout
-    assert "a second" in result.stdout
+    assert "a second and core" in result.stdout
 
 
 async def test_nothing_is_written(chronicle: str) -> None:

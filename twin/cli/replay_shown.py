@@ -77,8 +77,8 @@ def _stretch(window: Window) -> str:
 
 def _speed(found: Verified | WhatIf) -> str:
     return (
-        f"{found.events:,} events in {found.seconds:.1f} s: {_rate(found.events, found.seconds)} a second, "
-        f"{_rate(found.events, found.telling_s)} without reading."
+        f"{found.events:,} events in {found.seconds:.1f} s; a second and core {_rate(found.events, found.core_s)}, "
+        f"without reading {_rate(found.events, found.telling_s)}."
     )
 
 

@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
+from twin.alerts import Alert, AlertState, Silence
 from twin.replay.stored import session_row
-from twin.requests import Silenced
+from twin.requests import BrokerSeen, Silenced
 from twin.rules.outcome import SessionRecord, SessionStatus
 from twin.sessions import CloseReason, VoidReason
+from twin.state import FOREVER_MS
 from twin.station import Station
 from twin.store.log import Log
 from twin.store.records import SessionBody
@@ -26,6 +28,10 @@ SELECT id, least(
 ) AS at FROM unnest($1::int[]) AS controller (id)
 """
 _BEGINNING = "SELECT least((SELECT min(at) FROM request), (SELECT min(at) FROM fact))"
+_BROKER = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
+_SITE_ALERT = """
+SELECT body FROM alert WHERE instrument_id IS NULL AND since < $1 AND (resolved IS NULL OR resolved >= $1)
+"""
 _SESSIONS = """
 SELECT session.* FROM session JOIN unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS t (instrument, number, at)
     ON instrument_id = t.instrument AND id <= t.number AND (ended IS NULL OR ended >= t.at - $4 * interval '1 ms')
@@ -66,13 +72,29 @@ async def find_origin(log: Log, controllers: Collection[str], before_ms: int) ->
     return Origin(0, min(moments, default=before_ms), ())
 
 
-async def silences(log: Log, origin: Origin) -> list[Silenced]:
+async def silences(log: Log, origin: Origin) -> list[Silence]:
     """Those that were in force."""
     rows = await log.connection.fetch(
         "SELECT body FROM request WHERE kind = 'silenced' AND number <= $1", origin.number
     )
-    told = [msgspec.json.decode(row["body"], type=Silenced) for row in rows]
-    return [each for each in told if each.silence.until_ms > origin.at_ms]
+    told = [msgspec.json.decode(row["body"], type=Silenced).silence for row in rows]
+    return [each for each in told if each.until_ms > origin.at_ms]
+
+
+async def broker_seen(log: Log, origin: Origin) -> BrokerSeen | None:
+    """What was last said of the broker."""
+    body = await log.connection.fetchval(_BROKER, origin.number)
+    return None if body is None else msgspec.json.decode(body, type=BrokerSeen)
+
+
+async def site_alert(log: Log, origin: Origin) -> Alert | None:
+    """The site's alert, if it was firing; who was told of it by then is not known any more."""
+    body = await log.connection.fetchval(_SITE_ALERT, origin.at_ms)
+    if body is None:
+        return None
+    alert = msgspec.json.decode(body, type=Alert)
+    firing = {"state": AlertState.FIRING, "since_ms": alert.fired_ms, "due_ms": FOREVER_MS}
+    return msgspec.structs.replace(alert, **firing)
 
 
 async def _seats(log: Log, ids: Collection[int], before_ms: int) -> tuple[Seat, ...]:

@@ -22,6 +22,8 @@ class Verified(msgspec.Struct, frozen=True):
     charges: int
     events: int
     seconds: float
+    core_s: float
+    """Of one core."""
     telling_s: float
     """Of these, with the rules; the rest is reading."""
     differences: tuple[Difference, ...]
@@ -41,6 +43,7 @@ async def verify(log: Log, window: Window, codes: Collection[str], progress: Pro
         charges=len(stored.charges),
         events=replayed.events,
         seconds=replayed.seconds,
+        core_s=replayed.core_s,
         telling_s=replayed.telling_s,
         differences=tuple(found),
     )

@@ -42,6 +42,8 @@ class WhatIf(msgspec.Struct, frozen=True):
     window: Window
     events: int
     seconds: float
+    core_s: float
+    """Of one core."""
     telling_s: float
     instruments: tuple[Tried, ...]
 
@@ -54,6 +56,7 @@ async def what_if(overrides: Overrides, log: Log, window: Window, codes: Collect
         window=window,
         events=replayed.events,
         seconds=replayed.seconds,
+        core_s=replayed.core_s,
         telling_s=replayed.telling_s,
         instruments=tuple(side_by_side(stored, replayed.records, codes)),
     )

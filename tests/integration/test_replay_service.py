@@ -1,0 +1,65 @@
+"""The real service's own log: what it stores while a controller speaks follows from it, across a restart."""
+
+import asyncio
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.brokers import BrokerInTest
+from tests.sites import Site, now_ms, registered, until
+from twin.cli import app
+
+POLICY = {"power_hold_ms": 0, "confirm_ms": 500, "clear_ms": 1_000, "stale_after_ms": 2_000, "offline_after_ms": 3_000}
+
+
+async def test_what_a_running_service_stores_follows_from_its_log(
+    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    async with registered(broker, database_url, 2, policy=POLICY) as site:
+        async with site.serving() as service:
+            await _intrude(site)
+            found = await _verified()
+            assert service.view("I0") is not None  # it was not disturbed
+        assert found["differences"] == []
+        async with site.serving():
+            await _come_late(site)
+            await until(lambda: _fired(site, "CONTROLLER_OFFLINE"))
+        found = await _verified()
+        assert found["differences"] == []
+        assert found["alerts"] >= 2
+        assert found["events"] > 20
+
+
+async def _intrude(site: Site) -> None:
+    async with site.speaking() as voice:
+        for power_w in (0.0, 100.0, *[100.0] * 12, *[0.0] * 12):
+            await voice.read(power_w)
+            await asyncio.sleep(0.1)  # the course of things, not a wait for something
+        await until(lambda: _fired(site, "POWER_WITHOUT_SESSION"))
+
+
+async def _come_late(site: Site) -> None:
+    async with site.speaking(1, "boot-2") as voice:
+        await voice.read(0.0)
+        since_ms = now_ms()
+        await asyncio.sleep(0.5)
+        await voice.read(0.0)
+        await voice.read(90.0, since_ms + 100, hist=True)
+        await voice.read(3.0, since_ms + 300, hist=True)
+        await until(lambda: _stored(site, 2))
+
+
+async def _stored(site: Site, late: int) -> bool:
+    return bool(await site.value("SELECT count(*) FROM reading WHERE hist") == late)
+
+
+async def _fired(site: Site, kind: str) -> bool:
+    return bool(await site.value("SELECT count(*) FROM alert WHERE kind = $1", kind))
+
+
+async def _verified() -> dict[str, object]:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["replay", "--verify", "--json"])
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
