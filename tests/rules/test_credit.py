@@ -117,7 +117,8 @@ def test_the_ban_and_the_month_are_exact_to_the_millisecond() -> None:
     assert no_bookings_until_ms(lines, policy) == 1000 + 7 * DAY_MS
     assert good_month(lines, 1000, 2000, policy) is None
     assert good_month(lines, 0, 1001, policy) is None
-    assert good_month(lines, 0, 1000, policy) is not None
+    line = CreditLine(number=2, at_ms=1000, cause=CreditCause.GOOD_MONTH, points=3)
+    assert good_month(lines, 0, 1000, policy) == line
     assert good_month(lines, 1001, 2000, policy) is not None
 
 

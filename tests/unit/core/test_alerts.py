@@ -3,11 +3,25 @@
 import msgspec
 import pytest
 
-from twin.alerts import RULES, Alert, AlertKind, AlertState, Condition, Notice, Silence, Standing, Step, Watch, Withheld
+from twin.alerts import (
+    RULES,
+    Acknowledgement,
+    Alert,
+    AlertKind,
+    AlertState,
+    Condition,
+    Notice,
+    Silence,
+    Standing,
+    Step,
+    Watch,
+    Withheld,
+)
 from twin.policy import Policy, layered
+from twin.requests import Acknowledge, Resolve
 from twin.rules.alerts import acknowledge, advance, happen, next_due
 from twin.rules.conditions import repeated_denials, site_offline
-from twin.rules.watch import Setting, follow, record
+from twin.rules.watch import Setting, follow, record, seen_to
 from twin.state import FOREVER_MS
 
 POLICY = Policy()
@@ -125,7 +139,7 @@ def test_refused_cards_are_too_many_from_the_third_until_one_is_long_ago(
 ) -> None:
     refused_ms = [each * 1000 for each in refused_s]
     if holds_s is None:
-        assert repeated_denials(refused_ms, 310_000, POLICY).standing is Standing.CLEAR
+        assert repeated_denials(refused_ms, 310_000, POLICY) == Condition(Standing.CLEAR, 0)
         return
     since_ms, until_ms = (each * 1000 for each in holds_s)
     assert repeated_denials(refused_ms, until_ms - 1, POLICY) == Condition(Standing.HOLDS, since_ms, until_ms)
@@ -194,5 +208,26 @@ def test_an_alert_that_is_over_still_says_when_it_fired() -> None:
     alert, _ = advance(None, AlertKind.CLOCK_SKEW, holds, 61_000, POLICY)
     for condition, at_ms in ((clear, 70_000), (None, 200_000)):
         alert, _ = advance(alert, AlertKind.CLOCK_SKEW, condition, at_ms, POLICY)
-    assert alert is not None
-    assert (alert.state, alert.fired_ms) == (AlertState.RESOLVED, 61_000)
+    assert alert == Alert(AlertKind.CLOCK_SKEW, AlertState.RESOLVED, 91_000, FOREVER_MS, told=1, fired_ms=61_000)
+
+
+def test_who_saw_to_an_alert_is_known_when_it_is_over() -> None:
+    seen = acknowledge(msgspec.structs.replace(FIRING, tell_ms=FOREVER_MS, told=1, due_ms=9_000), "Li", 2_000)
+    over, notices = advance(seen, AlertKind.OVERRUN, None, 9_000, POLICY)
+    assert over is not None
+    assert (over.state, over.acknowledged) == (AlertState.RESOLVED, Acknowledgement("Li", 2_000))
+    assert notices == (Notice(AlertKind.OVERRUN, 9_000, Step.RESOLVED, RULES[AlertKind.OVERRUN].to[:1]),)
+
+
+def test_the_end_of_an_alert_that_is_silenced_is_told_to_nobody() -> None:
+    ending = msgspec.structs.replace(FIRING, tell_ms=FOREVER_MS, told=1, due_ms=9_000)
+    _, notices = advance(ending, AlertKind.OVERRUN, None, 9_000, POLICY, hindrance=Withheld.SILENCED)
+    assert notices == (Notice(AlertKind.OVERRUN, 9_000, Step.RESOLVED, (), Withheld.SILENCED),)
+
+
+def test_an_alert_is_seen_to_at_the_moment_of_the_wish() -> None:
+    kind = AlertKind.OVERRUN
+    seen = seen_to(FIRING, Acknowledge(number=7, at_ms=5_000, instrument="SEM", kind=kind, user="Li"))
+    assert seen == msgspec.structs.replace(FIRING, acknowledged=Acknowledgement("Li", 5_000))
+    over = seen_to(FIRING, Resolve(number=7, at_ms=5_000, instrument="SEM", kind=kind, user="Li"))
+    assert over == msgspec.structs.replace(FIRING, state=AlertState.RESOLVED, since_ms=5_000)

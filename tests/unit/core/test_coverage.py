@@ -59,3 +59,14 @@ def test_what_is_over_can_be_forgotten(heard: list[tuple[int, int, int, int]], h
         t for t in known(coverage) if t >= horizon_ms
     }
     assert all(until >= horizon_ms for until in recent(coverage, horizon_ms).ranges[1::2])
+
+
+def test_what_is_vouched_for_twice_ends_with_the_longer() -> None:
+    coverage = vouched(Coverage((0, 10, 50, 90)), (60, 60), 60, 9)
+    assert coverage.ranges == (0, 10, 50, 90)
+
+
+def test_deaths_are_forgotten_with_what_they_ended() -> None:
+    coverage = Coverage((0, 10, 20, 30, 40, 50), (10, 30, 50))
+    assert recent(coverage, 31) == Coverage((40, 50), (50,))
+    assert recent(coverage, 30) == Coverage((20, 30, 40, 50), (30, 50))
