@@ -61,6 +61,12 @@ class Desk:
             if command.do is Do.RELAY:
                 self.tell(*self.device.obey(command, at_ms))
 
+    def wait(self, until_ms: int) -> None:
+        """Let time pass; the controller goes on reporting."""
+        while self.device.due_ms <= until_ms:
+            self.tell(*self.device.report(self.device.due_ms))
+        self.lab.commit(until_ms)
+
     def ask(self, wish: Callable[[int], Unlock | Lock]) -> tuple[int, Answer]:
         """The number of a wish, and its answer."""
         request = wish(self.lab.next())
@@ -195,7 +201,7 @@ def test_commands_say_what_to_do_until_when_and_why() -> None:
 def test_a_booking_that_nobody_came_to_is_on_record_everywhere() -> None:
     desk = Desk(Policy(), SLOT)
     missed_ms = NINE_MS + 30 * MINUTE_MS
-    desk.lab.commit(missed_ms)
+    desk.wait(missed_ms)
     assert [each for follows in desk.lab.follows for each in follows.bookings] == [
         BookingRecord("B1", BookingState.NO_SHOW)
     ]
@@ -214,7 +220,7 @@ def test_without_a_tariff_nothing_is_charged() -> None:
     desk.lock("Li", NINE_MS + 1_000)
     assert [each.status for each in desk.lab.sessions.values()] == [SessionStatus.CLOSED]
     missed = Desk(Policy(), SLOT, prices=PriceList(versions=()))
-    missed.lab.commit(NINE_MS + 30 * MINUTE_MS)
+    missed.wait(NINE_MS + 30 * MINUTE_MS)
     assert [each.line.cause for each in missed.lab.credit] == [CreditCause.NO_SHOW]
     assert (desk.lab.charges, missed.lab.charges) == ([], [])
 
