@@ -21,6 +21,7 @@ from twin.interface import (
     NotRecordedError,
     PartView,
     Person,
+    SessionQuery,
     SessionView,
     SilenceView,
     SilenceWish,
@@ -170,11 +171,19 @@ class Reception:
             parts=tuple(PartView(part.kind.value, part.band_percent, part.minutes) for part in charge.parts),
         )
 
+    async def sessions(self, wanted: SessionQuery) -> tuple[Sequence[SessionView], int]:
+        """Sessions on record; those that run with what they have cost so far."""
+        found, total = await self._lookup.sessions(wanted)
+        return [self._present(each) for each in found], total
+
+    def _present(self, found: SessionView) -> SessionView:
+        running = self.running(found.instrument) if found.state in {"opening", "open"} else None
+        return running if running is not None and running.id == found.id else found
+
     async def session(self, session: str) -> SessionView | None:
         """One session; with its cost so far while it runs."""
         found = await self._lookup.session(session)
-        running = None if found is None else self.running(found.instrument)
-        return running if running is not None and running.id == session else found
+        return None if found is None else self._present(found)
 
     def alerts(self) -> Sequence[AlertView]:
         """Those that fire, the newest first."""

@@ -256,7 +256,7 @@ class TwinService:
         return await self._reception.lock(person, code, staff=staff, emergency=emergency)
 
     async def sessions(self, wanted: interface.SessionQuery) -> tuple[Sequence[interface.SessionView], int]:
-        return await self._lookup.sessions(wanted)
+        return await self._reception.sessions(wanted)
 
     async def session(self, id: str) -> interface.SessionView | None:  # noqa: A002 - as the interface calls it
         return await self._reception.session(id)

@@ -195,6 +195,8 @@ class Control(_Value, frozen=True):
     order: Order | None = None
     signals: Signals = Signals()
     settled_ms: int = 0
+    ended_ms: int = 0
+    """When the last session ended: by a controller's clock that is ahead this may be still to come."""
 
 
 def command_id(sent_ms: int, *, on: bool) -> str:

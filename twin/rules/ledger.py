@@ -128,6 +128,7 @@ def _goes_on(book: Book, coverage: Coverage, at_ms: int, category: Category) -> 
     return (
         at_ms < book.due_ms
         and category is book.spans[-1].category is book.activity[-1].category
+        and book.spans[-1].start_ms <= book.physics.newest[0]  # else time alone has led away from it and back
         and coverage.ranges[:-1] == book.coverage.ranges[:-1]
     )
 

@@ -226,7 +226,7 @@ def _begun(control: Control, use: Use, policy: Policy) -> Step:
 
 
 def _opened(control: Control, use: Use, at_ms: int) -> Step:
-    opened_ms = max(at_ms, use.requested_ms)
+    opened_ms = max(at_ms, use.requested_ms, control.ended_ms)
     state = Open(use, opened_ms, idle_told_ms=opened_ms)
     return Step(replace(control, state=state), (SessionOpened(opened_ms, use.id),))
 
@@ -333,7 +333,7 @@ def _closed(
 ) -> Step:
     ended_ms = max(state.opened_ms, at_ms if ended_ms is None else ended_ms)
     cooldown = Cooldown(state.use, state.opened_ms, ended_ms, reason)
-    closed = Step(replace(control, state=cooldown), (SessionClosed(ended_ms, state.use.id, reason),))
+    closed = Step(replace(control, state=cooldown, ended_ms=ended_ms), (SessionClosed(ended_ms, state.use.id, reason),))
     cuts = policy.cut is Cut.AT_ONCE or reason is CloseReason.EMERGENCY
     if not (cuts and control.signals.has_relay):
         return closed
