@@ -139,6 +139,7 @@ def _bill(
     left_min = {each.project.id: each.free_min for each in site.projects}
     left_cny = {each.project.id: each.fund.left_cny for each in site.projects}
     bills: dict[tuple[str, int], Bill] = {}
+    told = {code: book.tobytes() for code, book in books.items()}
     ended = [
         (session.ended_s, each.one, session) for each in lived for session in each.life.sessions if session.ended_s
     ]
@@ -147,7 +148,7 @@ def _bill(
         name = project.project.id
         tariff, payer = one.fact.prices.versions[0], session.person.payer
         prices = minute_prices(
-            lambda second, code=one.fact.code: CATEGORIES[books[code][second - START_S]],  # type: ignore[misc]  # bound early
+            lambda second, book=told[one.fact.code]: CATEGORIES[book[second - START_S]],  # type: ignore[misc]  # bound early
             START_S + session.opened_s,
             START_S + ended_s,
             tariff,

@@ -89,6 +89,9 @@ class Life:
         self._fined = False
         self._heard_s = LONG_AGO
         self._rivals: list[Booking] = []
+        self._clock_s = 0
+        """Before this second of a session no clock ends it, nor is it in another's slot."""
+        self._release_s = one.policy.idle_release_ms // 1000
         self._shows: dict[int, list[Booking]] = {}
         for booking in bookings:
             self._shows.setdefault(self._show_s(booking), []).append(booking)
@@ -117,11 +120,14 @@ class Life:
     def _is_due(self, at_s: int) -> bool:
         return (
             (self._order is not None and self._order_failed(at_s))
-            or self._end_reason(at_s) is not None
+            or (self._state == OPEN and self._may_end(at_s))
             or (self._state == COOLDOWN and self._cooldown_over(at_s))
             or at_s in self._shows
-            or self._overruns(at_s)
         )
+
+    def _may_end(self, at_s: int) -> bool:
+        """A test that costs little, as it is made in every second: is it worth looking closer?"""
+        return at_s >= self._clock_s or self._idle_s >= self._release_s
 
     def _fall_due(self, at_s: int) -> None:
         if self._order is not None and self._order_failed(at_s):
@@ -149,7 +155,7 @@ class Life:
         if self._state != OPEN:
             return None
         policy, session = self.one.policy, self._now()
-        if self._idle_s >= policy.idle_release_ms // 1000:
+        if self._idle_s >= self._release_s:
             return CloseReason.IDLE
         other_began = bool(self._rivals) and start_s(self._rivals[0]) <= at_s
         if session.booking is None:
@@ -182,6 +188,9 @@ class Life:
         asked_s, person = self._now().requested_s, self._now().person
         others = [each for each in self._standing if not theirs(person, each) and start_s(each) > asked_s]
         self._rivals = sorted(others, key=start_s)
+        booking = self._now().booking
+        slot_over_s = self._seconds if booking is None else end_s(booking) + self.one.policy.grace_ms // 1000
+        self._clock_s = min([slot_over_s, *map(start_s, self._rivals)])
 
     def _cooldown_over(self, at_s: int) -> bool:
         ended_s = self._now().ended_s
