@@ -1,5 +1,7 @@
 """Who comes to bookings, and what becomes of those that nobody comes to."""
 
+from bisect import bisect_right
+
 from twin.alerts import AlertKind
 from twin.instrument import link_at
 from twin.parties import Booking, is_theirs
@@ -23,13 +25,18 @@ def no_show_due_ms(turn: Turn) -> int:
     settled_ms, attended = turn.station.control.settled_ms, turn.station.attended
     if not settled_ms:
         return FOREVER_MS
-    for booking in turn.bookings:  # in the order of their starts
+    over = bisect_right(turn.bookings, settled_ms - turn.policy.no_show_ms, key=_start_ms)
+    for booking in turn.bookings[over:]:
         if _no_show_ms(turn, booking) > settled_ms and booking.id not in attended:
             latest_ms = booking.start_ms + turn.policy.no_show_ms
             rivals = (each for each in turn.bookings if booking.start_ms <= each.start_ms < latest_ms)
             dues = (_no_show_ms(turn, each) for each in rivals if each.id not in attended)
             return min(due_ms for due_ms in dues if due_ms > settled_ms)
     return FOREVER_MS
+
+
+def _start_ms(booking: Booking) -> int:
+    return booking.start_ms
 
 
 def _no_show_ms(turn: Turn, booking: Booking) -> int:
