@@ -15,8 +15,8 @@ setup: ## Prepare .venv with everything that runs the service
 	@$(if $(PYTHON),,echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=..."; exit 1;) \
 	"$(PYTHON)" deploy/bootstrap.py runtime
 
-demo: setup ## Start a demo site and print its address (TRACES=folder replays recorded power traces)
-	@.venv/bin/twin demo $(if $(TRACES),--traces "$(TRACES)")
+demo: setup ## Start a demo site and print its address (PAST=30d: with a past; TRACES=folder: replays recorded power traces)
+	@.venv/bin/twin demo $(if $(PAST),--past "$(PAST)") $(if $(TRACES),--traces "$(TRACES)")
 
 test: check ## Check and test everything (TESTS=path for a part)
 	@.venv/bin/python -m tests.chromium

@@ -30,8 +30,10 @@ class Device:
         deliver: Callable[[str, Message], None],
         *,
         calm: bool,
+        disobeying: float,
     ) -> None:
         self.one = one
+        self._disobeying = disobeying
         self._clock = clock
         self._chance = chance
         self._wire = Wire(chance, lambda message: deliver(one.fact.controller, message), self._hurry, calm=calm)
@@ -122,10 +124,11 @@ class Device:
     def obey(self, command: Command) -> None:
         """A command arrives, if it does: it is followed, with or without a word, refused or lost."""
         draw = self._chance.random()
-        if not self.connected or draw < 0.03:
+        disobeying = self._disobeying
+        if not self.connected or draw < disobeying / 2:
             return
         then_s = self._clock.now_s + self._chance.randrange(4)
-        if draw < 0.06:
+        if draw < disobeying:
             self._clock.at(then_s, lambda: self._answer(command, ok=False))
         else:
             self._clock.at(then_s, lambda: self._switch(command, tell=draw > 0.2))

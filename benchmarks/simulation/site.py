@@ -29,6 +29,27 @@ SLOW: Final = {"stale_after_ms": 420_000, "offline_after_ms": 900_000}
 
 
 @dataclass(frozen=True)
+class Habits:
+    """What else happens than bookings and work, as chances. The defaults leave no rule out in a few days."""
+
+    absent: float = 0.12
+    late: float = 0.08
+    """More than half an hour."""
+    early_s: int = 12 * 60
+    """How long before their slot people come at the most; they are let in from 10 min on."""
+    overstaying: float = 0.15
+    unbooked_a_day: float = 1.0
+    sneaking_a_night: float = 0.3
+    ended_by_staff_a_day: float = 0.3
+    forgetting: float = 0.2
+    """They leave without logging off."""
+    disobeying: float = 0.06
+    """Commands that are lost or refused."""
+    losses_a_day: float = 1.0
+    """How often a controller is cut off."""
+
+
+@dataclass(frozen=True)
 class Equipment:
     """An instrument, and what its controller can do."""
 
@@ -38,6 +59,8 @@ class Equipment:
     presence: bool
     beat_s: int
     """It sends a reading at least this often."""
+    active_w: float = 300.0
+    standby_w: float = 20.0
 
     @property
     def policy(self) -> Policy:
@@ -57,11 +80,20 @@ class Site:
     users: tuple[UserFact, ...]
     projects: tuple[ProjectFact, ...]
     bookings: tuple[Booking, ...]
+    start_s: int = START_S
+    """A midnight where the site is."""
+    habits: Habits = Habits()
+    staff: str = "staff"
+    """Who helps and ends sessions."""
 
     @property
     def seconds(self) -> int:
         """How long it is simulated."""
         return self.days * DAY_S
+
+    def card(self, user: str) -> str:
+        """Somebody's card as the service knows it."""
+        return next(each.cards[0] for each in self.users if each.user.id == user)
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -79,7 +111,9 @@ def make_site(seed: int, instruments: int, days: int) -> Site:
     users, projects = _people(codes), _projects(chance)
     equipment = tuple(_equipment(chance, code, number, days) for number, code in enumerate(codes))
     bookings = tuple(each for one in equipment for each in _bookings(chance, one, users, days))
-    return Site(seed, days, seed % 4 == 0, equipment, users, projects, bookings)
+    calm = seed % 4 == 0
+    habits = Habits(losses_a_day=0.0) if calm else Habits()
+    return Site(seed, days, calm, equipment, users, projects, bookings, habits=habits)
 
 
 def _people(codes: list[str]) -> tuple[UserFact, ...]:

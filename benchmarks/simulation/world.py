@@ -7,7 +7,7 @@ from itertools import count
 
 from benchmarks.simulation.devices import Device
 from benchmarks.simulation.people import People, Screens
-from benchmarks.simulation.site import DAY_S, START_S, Site
+from benchmarks.simulation.site import DAY_S, Site
 from benchmarks.simulation.subject import Subject
 from benchmarks.simulation.trace import Command, Heard, Told, Trace
 from twin.events import Message
@@ -24,9 +24,10 @@ def simulate(site: Site, subject: Subject) -> Trace:
 class World:
     """One run of a site; the clock of everything in it."""
 
-    def __init__(self, site: Site, subject: Subject) -> None:
-        self.trace = Trace(site, end_s=START_S + site.seconds)
-        self.now_s = START_S
+    def __init__(self, site: Site, subject: Subject, *, traced: bool = True) -> None:
+        self.trace = Trace(site, end_s=site.start_s + site.seconds)
+        self.now_s = site.start_s
+        self._traced = traced
         self._subject = subject
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
@@ -41,31 +42,39 @@ class World:
 
     def run(self) -> None:
         """From the first second to the last."""
-        while self._agenda and self._agenda[0][0] < self.trace.end_s:
+        self.run_until(self.trace.end_s)
+
+    def run_until(self, until_s: int) -> None:
+        """Go on to a moment; what happens in its second is not part of it."""
+        while self._agenda and self._agenda[0][0] < until_s:
             self._pass_time(self._agenda[0][0])
             at_s, _, act = heapq.heappop(self._agenda)
             self.now_s = max(self.now_s, at_s)
             act()
-        self._pass_time(self.trace.end_s)
+        self._pass_time(until_s)
 
     def _device(self, site: Site, number: int) -> Device:
         chance = random.Random(f"device {site.seed} {number}")
-        return Device(site.equipment[number], self, chance, self._deliver, calm=site.calm)
+        return Device(
+            site.equipment[number], self, chance, self._deliver, calm=site.calm, disobeying=site.habits.disobeying
+        )
 
     def _plan(self, site: Site) -> None:
         screens = Screens(self, self._ask)
         for number, device in enumerate(self._devices.values()):
-            self.at(START_S + self._chance.randrange(100), device.start)
+            self.at(site.start_s + self._chance.randrange(100), device.start)
             People(site, device, self, random.Random(f"people {site.seed} {number}"), screens).plan()
+        self._plan_losses(site)
         if not site.calm:
-            self._plan_faults(site)
+            for day in range(site.days):
+                self.at(site.start_s + day * DAY_S + self._chance.randrange(DAY_S), self._restart)
 
-    def _plan_faults(self, site: Site) -> None:
+    def _plan_losses(self, site: Site) -> None:
         for day in range(site.days):
             for device in self._devices.values():
-                for _ in range(self._chance.randrange(3)):
-                    self._plan_loss(device, START_S + day * DAY_S + self._chance.randrange(200, DAY_S))
-            self.at(START_S + day * DAY_S + self._chance.randrange(DAY_S), self._restart)
+                for _ in range(2):
+                    if self._chance.random() < site.habits.losses_a_day / 2:
+                        self._plan_loss(device, site.start_s + day * DAY_S + self._chance.randrange(200, DAY_S))
 
     def _plan_loss(self, device: Device, at_s: int) -> None:
         chance = self._chance
@@ -81,7 +90,7 @@ class World:
     def _pass_time(self, to_s: int) -> None:
         """Let the subject's timers ring, as long as they command nothing that must be obeyed before."""
         while commands := self._subject.pass_time(min(to_s, self._agenda[0][0]) if self._agenda else to_s):
-            self._obey(commands)
+            self.obey(commands)
 
     def _deliver(self, controller: str, message: Message) -> None:
         self._tell(Heard(next(self._numbers), self.now_s, controller, message))
@@ -90,11 +99,14 @@ class World:
         self._tell(request(next(self._numbers), self.now_s * 1000))
 
     def _tell(self, told: Told) -> None:
-        self.trace.told.append(told)
-        self._obey(self._subject.tell(told))
+        if self._traced:
+            self.trace.told.append(told)
+        self.obey(self._subject.tell(told))
 
-    def _obey(self, commands: Sequence[Command]) -> None:
+    def obey(self, commands: Sequence[Command]) -> None:
+        """Let devices follow what was commanded."""
         for command in commands:
-            self.trace.commands.append(command)
+            if self._traced:
+                self.trace.commands.append(command)
             device = self._devices[command.controller]
             self.at(command.at_s, lambda command=command, device=device: device.obey(command))  # type: ignore[misc]  # bound early

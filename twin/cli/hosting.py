@@ -31,8 +31,8 @@ from web.server import serving
 
 log = structlog.get_logger(__name__)
 
-Prepare = Callable[[], Awaitable[Sequence[Account]]]
-"""Fills the registry before the service reads it; gives further accounts for a broker of our own."""
+Prepare = Callable[[str], Awaitable[Sequence[Account]]]
+"""Given the database, fills the registry before the service reads it; gives further accounts for our own broker."""
 
 
 class Hosted(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ async def hosted(settings: Settings, home: Path, progress: Progress, prepare: Pr
         await stack.enter_async_context(kept_running(servers))
         progress("Preparing the database", None)
         async with open_database(servers.database_url):
-            accounts = await prepare()
+            accounts = await prepare(servers.database_url)
             mqtt_url = settings.mqtt_url or await _own_broker_url(servers, settings, accounts)
         settings = msgspec.structs.replace(settings, database_url=servers.database_url, mqtt_url=mqtt_url)
         progress("Restoring the twins", None)

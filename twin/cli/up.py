@@ -46,5 +46,5 @@ async def _up(settings: Settings, console: Console) -> None:
                 await site.until_stopped(stop)
 
 
-async def _nothing_more() -> Sequence[Account]:
+async def _nothing_more(_database_url: str) -> Sequence[Account]:
     return ()

@@ -48,7 +48,7 @@ class Part(NamedTuple):
 
 
 ANYWHERE = (
-    Scene(-15, 4, "punctual"),
+    Scene(-15, 3, "punctual"),
     Scene(-28, 60, "absent"),
     Scene(1, 30, "insisting", booked=False),
     *(Scene(minutes, 90 + 10 * minutes) for minutes in (2, 3, 4)),

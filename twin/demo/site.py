@@ -69,7 +69,7 @@ SMALL: Sequence[Kind] = (
 
 _POLICIES: Mapping[str, dict[str, object]] = {
     "U-MET": {"overrun": True},
-    "U-EM": {"warn_before_end_ms": 900_000, "no_show_ms": 1_200_000},
+    "U-EM": {"warn_before_end_ms": 900_000},
     "C-MSE": {"at_slot_end": "alert"},
     "C-CHE": {"walk_in": True},
     "C-NAM": {"on_unauthorised": "cut", "denial_count": 2},
@@ -104,6 +104,7 @@ def university(timezone: str) -> NewSite:
         name_zh="示范大学",
         name_en="Demo University",
         timezone=timezone,
+        policy={"no_show_points": 2, "idle_points": 1},
         opening={
             "student": {"daily": ["08:00-22:00"]},
             "teacher": always,

@@ -58,6 +58,13 @@ async def register_week(zone: ZoneInfo, now: datetime) -> None:
     await register_bookings(each for each in wanted if (each.instrument, each.username, each.start) not in known)
 
 
+async def register_past(zone: ZoneInfo, now: datetime, days: int) -> None:
+    """Book the days before, as far as they have begun."""
+    today = now.astimezone(zone).date()
+    wanted = bookings(_days(today - timedelta(days=days), days + 1), zone)
+    await register_bookings(each for each in wanted if each.start < now)
+
+
 def under_way(zone: ZoneInfo, now: datetime) -> Iterator[NewBooking]:
     """The bookings that have begun and are not over."""
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
@@ -77,7 +84,7 @@ def who(code: str, start: datetime, until: datetime, zone: ZoneInfo, about: Sequ
     """Whoever books: one of those who may work with the instrument at that time; `about` decides who."""
     users = [person for person in community.users_of(code) if _is_let_in(person, start, until, zone)]
     own = [person for person in users if person.username == community.STUDENT]
-    if own and not chance(6, *about, code, "own"):
+    if own and not chance(10, *about, code, "own"):
         return own[0]
     return users[chance(len(users), *about, code, "who")]
 
@@ -126,14 +133,14 @@ def _slots(day: date, code: str) -> Iterator[Slot]:
 def _chain(within_min: tuple[int, int], day: date, code: str) -> Iterator[Slot]:
     minute, end_min = within_min
     minute += 15 * chance(5, day, code, "first")
-    while end_min - minute >= 30:
+    while end_min - minute >= 60:
         length_min = _length_min(code, chance(6, day, code, minute))
         yield Slot(minute, min(minute + length_min, end_min))
         minute += length_min + 15 * chance(6, day, code, minute, "pause")
 
 
 def _length_min(code: str, draw: int) -> int:
-    return 30 if code.startswith("FRZ") else 60 + 30 * draw
+    return 60 if code.startswith("FRZ") else 60 + 30 * draw
 
 
 def _is_let_in(person: NewPerson, start: datetime, until: datetime, zone: ZoneInfo) -> bool:
