@@ -147,11 +147,10 @@ class Replay:
             outcome = handle(event) if isinstance(event, Arrival) else self._requested(event)
             if outcome.rewrites or outcome.consequences or outcome.refolds or outcome.marks:
                 self._course.take(outcome)
-                self._course.take(
-                    self._fleet.handle(Tick(moment(event)))
-                )  # as the recorder does after what it has taken up
                 if len(pending) > known:
                     break
+        # Ledgers that are behind catch up here: for when that is done they are none the worse.
+        self._course.take(self._fleet.handle(Tick(moment(told[index]))))
         self._events += index + 1 - at
         self._number, self._now_ms = told[index].number, moment(told[index])
         return index + 1
