@@ -20,9 +20,9 @@ from twin.alerts import (
 from twin.policy import Policy, layered
 from twin.requests import Acknowledge, Resolve
 from twin.rules.alerts import acknowledge, advance, happen, next_due
-from twin.rules.conditions import repeated_denials, site_offline
+from twin.rules.conditions import controller_offline, repeated_denials, site_offline
 from twin.rules.watch import Setting, follow, record, seen_to
-from twin.state import FOREVER_MS
+from twin.state import FOREVER_MS, NEW_TWIN
 
 POLICY = Policy()
 FIRING = Alert(AlertKind.OVERRUN, AlertState.FIRING, 1_000, FOREVER_MS, tell_ms=1_000)
@@ -231,3 +231,7 @@ def test_an_alert_is_seen_to_at_the_moment_of_the_wish() -> None:
     assert seen == msgspec.structs.replace(FIRING, acknowledged=Acknowledgement("Li", 5_000))
     over = seen_to(FIRING, Resolve(number=7, at_ms=5_000, instrument="SEM", kind=kind, user="Li"))
     assert over == msgspec.structs.replace(FIRING, state=AlertState.RESOLVED, since_ms=5_000)
+
+
+def test_a_controller_that_was_never_heard_is_not_missed() -> None:
+    assert controller_offline(NEW_TWIN, 9_000_000, POLICY) == Condition(Standing.CLEAR, 0)

@@ -62,8 +62,9 @@ def test_what_is_over_can_be_forgotten(heard: list[tuple[int, int, int, int]], h
 
 
 def test_what_is_vouched_for_twice_ends_with_the_longer() -> None:
-    coverage = vouched(Coverage((0, 10, 50, 90)), (60, 60), 60, 9)
-    assert coverage.ranges == (0, 10, 50, 90)
+    coverage = Coverage((0, 10, 50, 90), (10,))
+    assert vouched(coverage, (60, 60), 60, 9) == coverage
+    assert vouched(coverage, (60, 60), 60, 31) == Coverage((0, 10, 50, 91), (10,))
 
 
 def test_deaths_are_forgotten_with_what_they_ended() -> None:

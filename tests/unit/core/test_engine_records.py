@@ -233,3 +233,25 @@ def test_a_refusal_of_an_older_command_voids_nothing() -> None:
         ack = Ack("boot-1", 100 + len(command), NINE_MS + 1_000, command, ok=False)
         desk.tell(Arrival("controller", NINE_MS + 1_000, ack))
         assert desk.lab.sessions[str(number)].status is status
+
+
+def test_sessions_that_are_long_over_are_not_kept_in_mind() -> None:
+    desk = Desk(Policy(walk_in=True))
+    for start_ms in range(NINE_MS, NINE_MS + 100 * MINUTE_MS, 20 * MINUTE_MS):
+        desk.unlock("Li", start_ms)
+        desk.lock("Li", start_ms + MINUTE_MS)
+        desk.wait(start_ms + 19 * MINUTE_MS)
+    assert len(desk.lab.fleet.twin("controller").book.visits) <= 2
+
+
+def test_a_screen_may_ask_what_the_answer_would_be() -> None:
+    desk = Desk(Policy(walk_in=True))
+    wish = Unlock(number=0, at_ms=NINE_MS, instrument=HERE, user="Li", project="P2")
+    foreseen = desk.lab.fleet.access(wish)
+    assert desk.lab.sessions == {}
+    assert desk.unlock("Li", NINE_MS, project="P2")[1].decision == foreseen
+    later = replace(wish, at_ms=NINE_MS + 10 * MINUTE_MS)
+    decision = desk.lab.fleet.access(later)
+    assert decision is not None
+    assert decision.reason is AccessCode.CONTROLLER_OFFLINE, "from a screen"
+    assert desk.lab.fleet.access(replace(wish, user="nobody")) is None

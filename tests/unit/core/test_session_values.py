@@ -9,7 +9,7 @@ from twin.parties import Booking, RunningSession
 from twin.policy import AtSlotEnd, Policy
 from twin.rules.session_signals import signals_of
 from twin.rules.sessions import close, next_due, observe, open_, running
-from twin.sessions import CloseReason, Control, Open, Opening, Signals, Use
+from twin.sessions import CloseReason, Control, Free, Open, Opening, Order, OrderState, Signals, Use
 from twin.state import FOREVER_MS, NEW_TWIN, Twin
 
 START_MS = 1_700_000_000_000
@@ -103,3 +103,12 @@ def test_power_and_presence_last_as_long_as_their_holds() -> None:
 def test_a_controller_without_a_meter_says_nothing_of_power() -> None:
     signals = signals_of(_heard(_reading(0, START_MS, 0)), POLICY, has_relay=False, has_meter=False)
     assert (signals.active_until_ms, signals.has_relay, signals.busy_until_ms) == (None, False, FOREVER_MS)
+
+
+def test_what_a_controller_was_not_told_is_sent_when_it_is_back() -> None:
+    gone = Signals(relay_on=True, online_from_ms=FOREVER_MS, online_until_ms=0)
+    waiting = Control(order=Order(False, OrderState.WAITING, START_MS + 10_000, START_MS), signals=gone)
+    back = Signals(relay_on=True, online_from_ms=START_MS + 60_000, online_until_ms=FOREVER_MS)
+    step = observe(waiting, back, START_MS + 60_000, (), POLICY)
+    assert step.control.order == Order(False, OrderState.SENT, START_MS + 70_000, START_MS + 60_000)
+    assert isinstance(step.control.state, Free)
