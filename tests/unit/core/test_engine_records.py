@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from msgspec.structs import replace
 
 from tests.property.lab import Lab
@@ -14,7 +15,7 @@ from tests.rules.tables import Scenario
 from twin.alerts import AlertKind, AlertState
 from twin.directory import BookingFact, InstrumentFact, ProjectFact
 from twin.events import Ack, Arrival
-from twin.parties import Booking, Project
+from twin.parties import Booking, Downtime, DowntimeCause, Project
 from twin.permission import AccessCode
 from twin.policy import Cut, Policy
 from twin.requests import Lock, Unlock
@@ -29,7 +30,9 @@ from twin.rules.outcome import (
     SessionRecord,
     SessionStatus,
 )
+from twin.rules.turn.state import outages_of
 from twin.sessions import CloseReason
+from twin.state import Outage
 from twin.station import Terms
 from twin.tariffs import NO_FUND, Allowance, Payer, PriceList
 
@@ -255,3 +258,54 @@ def test_a_screen_may_ask_what_the_answer_would_be() -> None:
     assert decision is not None
     assert decision.reason is AccessCode.CONTROLLER_OFFLINE, "from a screen"
     assert desk.lab.fleet.access(replace(wish, user="nobody")) is None
+
+
+@pytest.mark.parametrize(("maintenance", "costs"), [(True, []), (False, [(None, Decimal("2.00"))])])
+def test_a_session_to_maintain_and_why_a_check_was_overridden_are_on_record(
+    maintenance: bool,  # noqa: FBT001
+    costs: list[tuple[str | None, Decimal]],
+) -> None:
+    desk = Desk(Policy(cut=Cut.AT_ONCE), SLOT)
+    nobody_pays = ProjectFact(project=Project("P1", frozenset(), Decimal(1000)))
+    desk.lab.learn(nobody_pays, NINE_MS - 1)
+    desk.ask(
+        lambda number: Unlock(
+            number=number,
+            at_ms=NINE_MS,
+            instrument=HERE,
+            user="Ma",
+            override_reason="new lamp",
+            maintenance=maintenance,
+        )
+    )
+    desk.lock("Ma", NINE_MS + 30_000)
+    records = [each for follows in desk.lab.follows for each in follows.sessions]
+    assert {(each.maintenance, each.override_reason, each.project) for each in records} == {
+        (maintenance, "new lamp", None)
+    }
+    assert [(each.project, each.line.net_cny) for each in desk.lab.charges] == costs
+
+
+def test_an_outage_is_one_until_it_is_over_and_a_fault_is_none() -> None:
+    outage = Downtime(DowntimeCause.OUTAGE, NINE_MS, NINE_MS + 2)
+    fault = Downtime(DowntimeCause.FAULT, NINE_MS, NINE_MS + 2)
+    fact = InstrumentFact(code=HERE, controller="controller", downtimes=(fault, outage))
+    assert outages_of(fact, NINE_MS + 2) == (Outage(NINE_MS, NINE_MS + 2),)
+    assert outages_of(fact, NINE_MS + 3) == ()
+
+
+def test_a_booking_is_used_from_the_first_moment_that_lets_in() -> None:
+    desk = Desk(Policy(early_ms=30_000), SLOT)
+    desk.unlock("Li", SLOT.start_ms - 30_000)
+    used = [each for follows in desk.lab.follows for each in follows.bookings]
+    assert used == [BookingRecord("B1", BookingState.USED)]
+
+
+def test_a_booking_is_missed_though_one_before_it_was_used() -> None:
+    theirs = replace(SLOT, id="B2", user="Wang", start_ms=SLOT.end_ms, end_ms=SLOT.end_ms + 60 * MINUTE_MS)
+    desk = Desk(Policy(), SLOT, theirs)
+    desk.unlock("Li", NINE_MS)
+    desk.lock("Li", NINE_MS + MINUTE_MS)
+    desk.wait(theirs.start_ms + 30 * MINUTE_MS)
+    told = [each for follows in desk.lab.follows for each in follows.bookings]
+    assert told == [BookingRecord("B1", BookingState.USED), BookingRecord("B2", BookingState.NO_SHOW)]

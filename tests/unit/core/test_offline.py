@@ -11,20 +11,24 @@ from twin.parties import Booking, Project, User, UserCategory
 from twin.policy import Policy
 from twin.requests import Learnt
 from twin.rules.outcome import Bill, Outcome, SessionRecord, SessionStatus
-from twin.sessions import CloseReason
+from twin.sessions import CloseReason, VoidReason
 from twin.state import NEW_BOOK, Visit
 from twin.tariffs import PriceList, Rates, Tariff
 
 NOW = 1_700_000_000_000
 MIN = 60_000
-LI = User("li", UserCategory.TEACHER, 100)
+LI = User("li", UserCategory.TEACHER, 100, groups=frozenset({"lab"}))
+ZHAO = User("zhao", UserCategory.TEACHER, 100, groups=frozenset({"lab"}))
+WANG = User("wang", UserCategory.STUDENT, 100)
 RATES = Rates(internal=Decimal(120), partner=Decimal(150), external=Decimal(200))
 
 
 class Cut:
     """A controller that was heard at NOW, was cut off after a minute, and is back after two hours."""
 
-    def __init__(self, *, power_w: float = 100, booked: bool = True) -> None:
+    def __init__(
+        self, *, power_w: float = 100, booked: bool = True, open_: bool = False, caps: tuple[str, ...] = ()
+    ) -> None:
         self.fleet = Fleet()
         prices = PriceList(versions=(Tariff(instrument="SEM", from_ms=0, rates=RATES),))
         policy = Policy(walk_in=not booked, required_level=None)
@@ -34,14 +38,20 @@ class Cut:
         self.told: list[tuple[int, Arrival]] = []
         self.seq = 0
         self.fleet.learn(UserFact(user=LI, cards=("card",)))
-        self.fleet.learn(ProjectFact(project=Project("P", frozenset({"li"}), Decimal(1000))))
+        self.fleet.learn(UserFact(user=ZHAO, cards=("card of zhao",)))
+        self.fleet.learn(UserFact(user=WANG, cards=("card of wang",)))
+        self.fleet.learn(ProjectFact(project=Project("P", frozenset({"li", "wang"}), Decimal(1000))))
         self.at_ms = NOW
         self.power_w = power_w
-        self.hear(Birth("b", self._next(), NOW, relay=False), NOW)
+        self.hear(Birth("b", self._next(), NOW, relay=False, caps=caps), NOW)
         self.hear(Reading("b", self._next(), NOW, 0), NOW)
         if booked:
-            booking = Booking("1", "SEM", "li", NOW + 20 * MIN, NOW + 80 * MIN)
+            start_ms, end_ms = (NOW, NOW + 200 * MIN) if open_ else (NOW + 20 * MIN, NOW + 80 * MIN)
+            booking = Booking("1", "SEM", "li", start_ms, end_ms, "lab")
             self._take(self.fleet.handle(Learnt(number=1, at_ms=NOW + 1, fact=BookingFact(id="1", booking=booking))))
+        if open_:
+            self.hear(Card("b", self._next(), NOW + 2, "card", "tap"), NOW + 2)
+            self.hear(Reading("b", self._next(), NOW + 3, power_w, relay=True), NOW + 3)
         self.hear(Death("b"), NOW + MIN)
 
     def _next(self) -> int:
@@ -54,14 +64,14 @@ class Cut:
         self.told.append((outcome.at_ms, arrival))
         self._take(outcome)
 
-    def past(self, minute: int, *, action: str | None = None, power_w: float = 0) -> None:
+    def past(self, minute: int, *, action: str | None = None, power_w: float = 0, card: str = "card") -> None:
         """A buffered message of so many minutes after NOW, received after two hours."""
         stamp_ms, seq = NOW + minute * MIN, self._next()
         if action is None:
             self.hear(Reading("b", seq, stamp_ms, power_w, relay=True, hist=True), NOW + 120 * MIN)
         else:
-            card = Card("b", seq, stamp_ms, "card", action, granted=True, grant="g", hist=True)  # type: ignore[arg-type]
-            self.hear(card, NOW + 120 * MIN)
+            tap = Card("b", seq, stamp_ms, card, action, granted=True, grant="g", hist=True)  # type: ignore[arg-type]
+            self.hear(tap, NOW + 120 * MIN)
 
     def tick(self, minute: float) -> None:
         self._take(self.fleet.handle(Tick(NOW + round(minute * MIN))))
@@ -143,3 +153,54 @@ def test_a_card_that_the_controller_did_not_accept_opens_nothing(granted: bool |
     cut.hear(card, NOW + 120 * MIN)
     cut.tick(180)
     assert not cut.sessions
+
+
+def _ends(cut: Cut) -> list[tuple[str, CloseReason | VoidReason | None, int | None]]:
+    """Whose sessions ended why, and how many minutes after NOW."""
+    records = cut.sessions.values()
+    return [(each.user, each.reason, each.ended_ms and (each.ended_ms - NOW) // MIN) for each in records]
+
+
+@pytest.mark.parametrize("card", ["card", "card of zhao"])
+def test_a_session_that_was_open_ended_when_one_of_its_people_went_out(card: str) -> None:
+    cut = Cut(open_=True)
+    assert _ends(cut) == [("li", None, None)]
+    cut.past(50, action="out", card="card of wang")
+    assert _ends(cut) == [("li", None, None)], "it is not theirs to end"
+    cut.past(60, action="out", card=card)
+    assert _ends(cut) == [("li", CloseReason.USER, 60)]
+
+
+def test_one_of_the_group_may_go_out_for_another() -> None:
+    cut = Cut()
+    cut.past(20, action="in")
+    cut.past(30, action="out", card="card of wang")
+    assert not cut.sessions, "it is not theirs to end"
+    cut.past(40, action="out", card="card of zhao")
+    assert _ends(cut) == [("li", CloseReason.USER, 40)]
+
+
+def test_a_stranger_changes_nothing() -> None:
+    cut = Cut()
+    cut.past(20, action="in", card="card of nobody")
+    cut.tick(180)
+    assert not cut.sessions
+
+
+@pytest.mark.parametrize(("active", "ended"), [(50, 50), (65, 60)])
+def test_the_next_one_in_ends_a_session_that_nobody_ended(active: int, ended: int) -> None:
+    cut = Cut(booked=False)
+    cut.past(20, action="in")
+    for minute in range(21, 60):
+        cut.past(minute, power_w=100 if minute < active else 3)
+    cut.past(60, action="in", card="card of wang")
+    cut.past(70, action="out", card="card of wang")
+    assert _ends(cut) == [("li", CloseReason.RECONCILED, ended), ("wang", CloseReason.USER, 70)]
+
+
+@pytest.mark.parametrize(("booked", "ended"), [(True, 80), (False, 121)])
+def test_where_nobody_measures_use_it_ended_with_the_slot(booked: bool, ended: int) -> None:  # noqa: FBT001
+    cut = Cut(booked=booked, caps=("relay", "reader"))
+    cut.past(20, action="in")
+    cut.tick(121)
+    assert _ends(cut) == [("li", CloseReason.RECONCILED, ended)]

@@ -8,8 +8,8 @@ from twin.instrument import apply
 from twin.parties import Booking, RunningSession
 from twin.policy import AtSlotEnd, Policy
 from twin.rules.session_signals import signals_of
-from twin.rules.sessions import close, next_due, observe, open_, running
-from twin.sessions import CloseReason, Control, Free, Open, Opening, Order, OrderState, Signals, Use
+from twin.rules.sessions import advance, close, next_due, observe, open_, running
+from twin.sessions import CloseReason, Control, Free, Open, Opening, Order, OrderState, Signals, Use, UserWarned
 from twin.state import FOREVER_MS, NEW_TWIN, Twin
 
 START_MS = 1_700_000_000_000
@@ -112,3 +112,9 @@ def test_what_a_controller_was_not_told_is_sent_when_it_is_back() -> None:
     step = observe(waiting, back, START_MS + 60_000, (), POLICY)
     assert step.control.order == Order(False, OrderState.SENT, START_MS + 70_000, START_MS + 60_000)
     assert isinstance(step.control.state, Free)
+
+
+def test_a_warning_says_of_which_session_and_which_end() -> None:
+    opened = observe(_opening(MINE, POLICY, MINE), Signals(relay_on=True), START_MS + 5, (MINE,), POLICY).control
+    warned_ms = MINE.end_ms - POLICY.warn_before_end_ms
+    assert advance(opened, warned_ms, (MINE,), POLICY).decisions == (UserWarned(warned_ms, "S1", MINE.end_ms),)
