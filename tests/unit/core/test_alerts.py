@@ -17,10 +17,18 @@ from twin.alerts import (
     Watch,
     Withheld,
 )
+from twin.events import Arrival, Reading
+from twin.instrument import apply
 from twin.policy import Policy, layered
 from twin.requests import Acknowledge, Resolve
 from twin.rules.alerts import acknowledge, advance, happen, next_due
-from twin.rules.conditions import controller_offline, repeated_denials, site_offline
+from twin.rules.conditions import (
+    Surroundings,
+    controller_offline,
+    presence_without_session,
+    repeated_denials,
+    site_offline,
+)
 from twin.rules.watch import Setting, follow, record, seen_to
 from twin.state import FOREVER_MS, NEW_TWIN
 
@@ -235,3 +243,11 @@ def test_an_alert_is_seen_to_at_the_moment_of_the_wish() -> None:
 
 def test_a_controller_that_was_never_heard_is_not_missed() -> None:
     assert controller_offline(NEW_TWIN, 9_000_000, POLICY) == Condition(Standing.CLEAR, 0)
+
+
+def test_who_is_there_before_the_first_opening_has_been_so_since_they_came() -> None:
+    reading = Reading("b", 0, 1_000_000, 0, occupied=True)
+    twin = apply(NEW_TWIN, Arrival("C", 1_000_000, reading), POLICY)[-1]
+    around = Surroundings(opening_ms=(2_000_000, 3_000_000))
+    expected = Condition(Standing.HOLDS, 1_000_000, 2_000_000)
+    assert presence_without_session(twin, 1_500_000, POLICY, around) == expected
