@@ -17,7 +17,7 @@ from twin.instrument import apply, next_change, order_key
 from twin.permission import AccessDecision
 from twin.policy import Policy
 from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
-from twin.rules import access, billing, engine, ledger
+from twin.rules import access, engine, ledger
 from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
@@ -27,7 +27,6 @@ from twin.rules.watch import Setting
 from twin.sessions import OrderState
 from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Outage, Physics, Span, Twin, Visit
 from twin.station import NEW_STATION, Station
-from twin.tariffs import NO_ALLOWANCE, NO_FUND
 
 TRAIL_EVERY_MS = 60_000
 TRAIL_LENGTH = 3
@@ -202,23 +201,9 @@ class Fleet:
 
     def _billed(self, bill: Bill, spans: tuple[Span, ...]) -> Billed:
         """A session charged by the ledger; anew with what was left of allowance and fund the first time."""
-        terms, tariff = bill.terms, bill.terms.tariff
-        assert tariff is not None  # noqa: S101 - without a tariff there is no bill
-        if terms.allowance is None or terms.fund is None:
-            fact = self.directory.projects.get(bill.project or "")
-            allowance = self.accounts.allowance(fact) if fact else NO_ALLOWANCE
-            fund = self.accounts.fund(fact) if fact else NO_FUND
-            terms = msgspec.structs.replace(terms, allowance=allowance, fund=fund)
-        charge = billing.charge(
-            spans,
-            bill.start_ms,
-            bill.end_ms,
-            tariff,
-            terms.payer,
-            zone=self.directory.site.zone,
-            allowance=terms.allowance or NO_ALLOWANCE,
-            fund=terms.fund or NO_FUND,
-        )
+        project = self.directory.projects.get(bill.project or "")
+        times_ms = (bill.start_ms, bill.end_ms)
+        charge, terms = self.accounts.cost(spans, times_ms, bill.terms, project, self.directory.site.zone)
         return Billed(msgspec.structs.replace(bill, terms=terms), charge)
 
     def next_due_ms(self) -> int:

@@ -32,12 +32,11 @@ from twin.parties import is_theirs
 from twin.policy import Policy
 from twin.recorder import Clock, Recorder, Wish
 from twin.requests import Acknowledge, Learnt, Lock, Resolve, Silenced, Unlock
-from twin.rules import billing, sessions
+from twin.rules import sessions
 from twin.rules.outcome import Answer, alert_id
 from twin.sessions import CloseReason, Open, Opening
 from twin.station import Station
 from twin.store.lookup import Lookup, alert_view
-from twin.tariffs import NO_ALLOWANCE, NO_FUND
 from twin.views import rfc3339
 
 WITHIN_S = 5.0
@@ -150,17 +149,10 @@ class Reception:
         terms, spans = station.terms, station.twin.book.spans
         if terms is None or terms.tariff is None or spans[0].start_ms > opened_ms:
             return None
-        fact, accounts = self._fleet.directory.projects.get(project or ""), self._fleet.accounts
-        charge = billing.charge(
-            spans,
-            opened_ms,
-            max(opened_ms, self._clock()),
-            terms.tariff,
-            terms.payer,
-            zone=self._fleet.directory.site.zone,
-            allowance=accounts.allowance(fact) if fact else NO_ALLOWANCE,
-            fund=accounts.fund(fact) if fact else NO_FUND,
-        )
+        directory = self._fleet.directory
+        times_ms = (opened_ms, max(opened_ms, self._clock()))
+        fact = directory.projects.get(project or "")
+        charge, _ = self._fleet.accounts.cost(spans, times_ms, terms, fact, directory.site.zone)
         line = charge.line
         return ChargeView(
             gross=f"{line.gross_cny:.2f}",

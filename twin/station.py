@@ -3,11 +3,13 @@
 The twin says what is believed of the instrument; the rest says what people do there and what they are told of it.
 """
 
+from decimal import Decimal
+
 import msgspec
 
 from twin.alerts import Watch
 from twin.sessions import Control, Use
-from twin.state import NEW_TWIN, Twin
+from twin.state import FOREVER_MS, NEW_TWIN, Twin
 from twin.tariffs import Allowance, Fund, Payer, Tariff
 
 
@@ -23,6 +25,8 @@ class Terms(_Value, frozen=True):
     """None: none was in force, it costs nothing."""
     allowance: Allowance | None = None
     fund: Fund | None = None
+    left_cny: Decimal | None = None
+    """What its project could spend when it opened; None: it has none."""
 
 
 class CardIn(_Value, frozen=True):
@@ -55,6 +59,10 @@ class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
     unsafe_ms: int | None = None
     """Since when it has been working on after a cooldown that ran out; None: it does not."""
     card_in: CardIn | None = None
+    funds_told_percent: int = 0
+    """The highest warning about money that was given in the session that is open."""
+    funds_due_ms: int = FOREVER_MS
+    """When its cost may reach the next one."""
 
 
 NEW_STATION = Station()

@@ -4,7 +4,9 @@ They belong to the fleet, like the directory; what the directory says of a proje
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.structs import replace
@@ -12,8 +14,12 @@ from msgspec.structs import replace
 from twin.directory import ProjectFact, UserFact
 from twin.parties import Project, User
 from twin.policy import Policy
+from twin.rules import billing
+from twin.rules.billing import Charge
 from twin.rules.credit import CreditCause, CreditLine, changed
-from twin.tariffs import NOTHING, Allowance, Fund
+from twin.state import Span
+from twin.station import Terms
+from twin.tariffs import NO_ALLOWANCE, NO_FUND, NOTHING, Allowance, Fund
 
 
 class Charged(msgspec.Struct, frozen=True):
@@ -61,6 +67,31 @@ class Accounts:
         """What is left of the fund that pays a share for a project."""
         charged = self._charged.get(fact.project.id, Charged())
         return replace(fact.fund, left_cny=max(NOTHING, fact.fund.left_cny - charged.subsidy_cny))
+
+    def cost(
+        self,
+        spans: Sequence[Span],
+        times_ms: tuple[int, int],
+        terms: Terms,
+        project: ProjectFact | None,
+        zone: ZoneInfo,
+    ) -> tuple[Charge, Terms]:
+        """What a session costs from when until when, and the terms by which: what is left now, unless they say."""
+        tariff = terms.tariff
+        assert tariff is not None  # noqa: S101 - what has no tariff costs nothing
+        if terms.allowance is None or terms.fund is None:
+            allowance = self.allowance(project) if project else NO_ALLOWANCE
+            terms = replace(terms, allowance=allowance, fund=self.fund(project) if project else NO_FUND)
+        charge = billing.charge(
+            spans,
+            *times_ms,
+            tariff,
+            terms.payer,
+            zone=zone,
+            allowance=terms.allowance or NO_ALLOWANCE,
+            fund=terms.fund or NO_FUND,
+        )
+        return charge, terms
 
     def user(self, fact: UserFact) -> User:
         """A person with the credit that is left."""

@@ -20,6 +20,7 @@ from twin.rules.outcome import (
 )
 from twin.rules.turn import attendance, books, lookout, moves, offline, till, wishes
 from twin.rules.turn.state import Changed, Heard, Scene, Turn
+from twin.rules.words import funds_words
 from twin.sessions import (
     CloseReason,
     Cooldown,
@@ -76,6 +77,8 @@ def _pass_time(turn: Turn, until_ms: int) -> None:
             moves.decide(turn, sessions.advance(control, due_ms, turn.bookings, turn.policy), due_ms)
         elif due_ms == offline.due_ms(turn):
             offline.settle(turn, due_ms)
+        elif due_ms == turn.station.funds_due_ms:
+            _warn(turn, due_ms)
         else:
             attendance.miss(turn, due_ms)
     _watch(turn, until_ms)
@@ -120,7 +123,15 @@ def _hear(turn: Turn, heard: Heard) -> None:
 
 
 def _due_ms(turn: Turn) -> int:
-    return min(_session_due_ms(turn), offline.due_ms(turn), attendance.no_show_due_ms(turn))
+    station = turn.station
+    return min(_session_due_ms(turn), offline.due_ms(turn), station.funds_due_ms, attendance.no_show_due_ms(turn))
+
+
+def _warn(turn: Turn, at_ms: int) -> None:
+    """The user is told when a session has used up most of what its project had, and all of it."""
+    percent = till.look_at_funds(turn, at_ms)
+    if percent is not None:
+        moves.say(turn, funds_words(percent), at_ms)
 
 
 def _session_due_ms(turn: Turn) -> int:

@@ -15,3 +15,8 @@ def warning_words(slot_end_ms: int, zone: ZoneInfo) -> str:
 def refused_words(code: AccessCode | None) -> str:
     """Why a card is refused; None: nobody knows the card."""
     return f"未授权 · Refused: {code.value if code else 'UNKNOWN_CARD'}"
+
+
+def funds_words(percent: int) -> str:
+    """A session has used up so much of what its project had left."""
+    return f"已用经费余额 {percent}% · {percent}% of the funds used"

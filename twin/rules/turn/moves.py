@@ -39,8 +39,6 @@ from twin.sessions import (
     UserWarned,
 )
 from twin.state import FOREVER_MS, LinkState, Visit
-from twin.station import Terms
-from twin.tariffs import Payer
 
 SAY_FOR_MS = 60_000
 """A text that the controller shows later than this is not shown any more."""
@@ -124,9 +122,7 @@ def say(turn: Turn, text: str, at_ms: int) -> None:
 def _opened(turn: Turn, state: SessionState, at_ms: int, now_ms: int) -> None:
     assert isinstance(state, Open)  # noqa: S101 - what has just opened is open
     use = state.use
-    holder = turn.scene.directory.users.get(use.user.id)
-    tariff = None if use.maintenance else turn.scene.fact.prices.in_force(at_ms)
-    turn.put(terms=Terms(holder.payer if holder else Payer.INTERNAL, tariff))
+    till.agree(turn, use, at_ms)
     visit = Visit(at_ms, FOREVER_MS, books.overrun_ms(turn, use), use.maintenance, use.id)
     books.amend(turn, (*turn.book.visits, visit), at_ms, now_ms)
     for booking in turn.bookings:
@@ -146,7 +142,7 @@ def _closed(turn: Turn, closed: SessionClosed, before: SessionState, after: Sess
     attendance.attend_all(turn, use, opened_ms, at_ms)
     terms = till.charge_session(turn, use, opened_ms, at_ms)
     books.record(turn, use, SessionStatus.CLOSED, opened_ms=opened_ms, ended_ms=at_ms, reason=reason, terms=terms)
-    turn.put(terms=None)
+    turn.put(terms=None, funds_due_ms=FOREVER_MS)
     if reason is CloseReason.IDLE:
         till.lose_credit(turn, use.user.id, CreditCause.IDLE, at_ms, use.id)
         if use.booking is not None:
