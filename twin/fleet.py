@@ -86,6 +86,7 @@ class Fleet:
         self.directory.learn(fact)
         seat = self._seats[fact.controller] = _Seat(_shared(station), fact)
         self._controllers[fact.code] = fact.controller
+        self.site.controllers = len(self._seats)
         link = station.twin.link
         since_ms = max(station.watch.asked_ms, 0 if link is None else link.heard_ms)
         self._set_timer(fact.controller, seat, since_ms, self._due_ms(seat, since_ms))
@@ -96,6 +97,7 @@ class Fleet:
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""
         del self._controllers[self._seats.pop(controller).fact.code]
+        self.site.controllers = len(self._seats)
 
     def twin(self, controller: str) -> Twin:
         """The present state of a controller's twin. Raises KeyError."""
@@ -351,7 +353,7 @@ class Fleet:
         gone_ms = gone_since(seat.station.twin, now_ms, seat.fact.policy)
         if gone_ms == self.site.gone.get(controller):
             return outcome
-        follows = self.site.hear_of(controller, gone_ms, len(self._seats), now_ms)
+        follows = self.site.hear_of(controller, gone_ms, now_ms)
         of_site = self._site(follows, now_ms)
         return _together([outcome, of_site], outcome.at_ms, outcome.verdict)
 

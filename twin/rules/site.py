@@ -20,7 +20,8 @@ class SiteWatch:
         self.policy = policy or Policy()
         self.gone: dict[str, int] = {}
         self.due_ms = FOREVER_MS
-        self._controllers = 0
+        self.controllers = 0
+        """How many the site has."""
         self._broker_gone_ms: int | None = None
         self._watch = Watch(0)
 
@@ -38,10 +39,9 @@ class SiteWatch:
         """Go on with an alert that fired when the service was last stopped."""
         self._watch = Watch(alert.fired_ms, (alert,))
 
-    def hear_of(self, controller: str, gone_ms: int | None, controllers: int, at_ms: int) -> Consequences:
+    def hear_of(self, controller: str, gone_ms: int | None, at_ms: int) -> Consequences:
         """A controller has gone, or is back (None)."""
         follows = self.pass_time(at_ms)
-        self._controllers = controllers
         if gone_ms is None:
             self.gone.pop(controller, None)
         else:
@@ -70,7 +70,7 @@ class SiteWatch:
         return follows
 
     def _condition(self, _: int) -> dict[AlertKind, Condition]:
-        gone = site_offline(self.gone.values(), self._controllers, self.policy, self._broker_gone_ms)
+        gone = site_offline(self.gone.values(), self.controllers, self.policy, self._broker_gone_ms)
         return {AlertKind.SITE_OFFLINE: gone}
 
     def _followed(self, at_ms: int, follows: Consequences) -> Consequences:

@@ -151,7 +151,7 @@ def test_a_session_is_on_record_with_all_that_it_is() -> None:
         requested_ms=NINE_MS + 1_000,
         overrun_ms=SLOT.end_ms + Policy().grace_ms,
     )
-    terms = Terms(Payer.INTERNAL, TARIFF)
+    terms = Terms(Payer.INTERNAL, TARIFF, left_cny=Decimal(5))
     opened = replace(opening, status=SessionStatus.OPEN, opened_ms=NINE_MS + 1_000, terms=terms)
     closed = replace(
         opened,

@@ -49,11 +49,12 @@ def test_the_broker_gone_fires_and_back_ends_it() -> None:
 
 def test_more_than_half_gone_fires_and_a_return_ends_it() -> None:
     site = SiteWatch()
-    assert _alerts(site.hear_of("a", NOW_MS, 3, NOW_MS)) == []
-    assert _alerts(site.hear_of("c", None, 3, NOW_MS)) == [], "that was never gone"
-    (fired,) = _alerts(site.hear_of("b", NOW_MS + 1_000, 3, NOW_MS + 1_000))
+    site.controllers = 3
+    assert _alerts(site.hear_of("a", NOW_MS, NOW_MS)) == []
+    assert _alerts(site.hear_of("c", None, NOW_MS)) == [], "that was never gone"
+    (fired,) = _alerts(site.hear_of("b", NOW_MS + 1_000, NOW_MS + 1_000))
     assert (fired.state, site.gone) == (AlertState.FIRING, {"a": NOW_MS, "b": NOW_MS + 1_000})
-    site.hear_of("a", None, 3, NOW_MS + 2_000)
+    site.hear_of("a", None, NOW_MS + 2_000)
     assert site.gone == {"b": NOW_MS + 1_000}
     assert site.is_offline
     site.pass_time(NOW_MS + 2_000 + CLEAR_MS)
