@@ -171,6 +171,12 @@ def test_a_session_that_was_open_ended_when_one_of_its_people_went_out(card: str
     assert _ends(cut) == [("li", CloseReason.USER, 60)]
 
 
+def test_who_walked_in_and_was_there_ended_it_by_going_out() -> None:
+    cut = Cut(open_=True, booked=False)
+    cut.past(60, action="out")
+    assert _ends(cut) == [("li", CloseReason.USER, 60)]
+
+
 def test_one_of_the_group_may_go_out_for_another() -> None:
     cut = Cut()
     cut.past(20, action="in")
