@@ -139,7 +139,6 @@ class Life:
         for booking in self._shows.get(at_s, ()):
             self._look_for(at_s, booking)
         if self._overruns(at_s):
-            self._fined = True
             self._standings.lose(at_s, self._now().person.user.id, self.one.policy.overrun_points)
 
     def _order_failed(self, at_s: int) -> bool:
@@ -173,8 +172,9 @@ class Life:
         return self.one.policy.overrun and not any(slot_end_s <= start_s(each) < until_s for each in self._rivals)
 
     def _overruns(self, at_s: int) -> bool:
-        """Does it go on, for the first time, while another person's slot has begun?"""
-        return self._state == OPEN and not self._fined and self.in_others_slot(at_s)
+        """Does it go on where another person's slot has begun, which it did not the second before?"""
+        was_fined, self._fined = self._fined, self._state == OPEN and self.in_others_slot(at_s)
+        return self._fined and not was_fined
 
     def in_others_slot(self, at_s: int) -> bool:
         """Is the session in another person's slot?"""
@@ -205,7 +205,8 @@ class Life:
         since_s = start_s(booking) - self.one.policy.early_ms // 1000
         if booking not in self._standing or self._link[at_s] == OFFLINE:
             return  # whose controller is cut off may come all the same
-        came = [each for each in self.sessions if theirs(each.person, booking) and (each.ended_s or at_s) >= since_s]
+        began_s = start_s(booking)
+        came = any(theirs(each.person, booking) and _is_at(each, since_s, began_s) for each in self.sessions)
         opening = self._state == OPENING and theirs(self._now().person, booking)
         if not came and not opening:
             self._standing.remove(booking)
@@ -229,8 +230,11 @@ class Life:
                 self._lock(at_s, each)
             case Heard(message=Card() as card) if self._moves(card, at_s):
                 self._tap(at_s, self._standings.holder(card.card))
-            case Heard(message=Ack() as ack) if self._moves(ack, at_s) and not ack.ok:
-                self._refuse(at_s, ack)
+            case Heard(message=Ack() as ack) if self._moves(ack, at_s):
+                if not ack.ok:
+                    self._refuse(at_s, ack)
+                elif ack.relay:
+                    self._follow(at_s)
             case _:
                 pass
 
@@ -336,13 +340,22 @@ class Life:
             self._cool(at_s)
 
     def _cool(self, at_s: int) -> None:
-        ran_out = self._works(at_s)
+        ran_out, order = self._works(at_s), self._order
+        is_being_cut = order is not None and not order.on and not order.failed
         self._session = self.sessions[-1] = replace(self._now(), cooled_s=at_s)
         self._state = FREE
         if self.one.policy.cut is Cut.WHEN_IDLE and ran_out:
-            self.unsafe.append(at_s)
+            if not is_being_cut:
+                self.unsafe.append(at_s)
         elif self.one.relay and self.one.policy.cut is Cut.WHEN_IDLE:
             self._command(at_s, on=False)
+
+    def _follow(self, at_s: int) -> None:
+        """The relay is on, if only within this second."""
+        if self._order is not None and self._order.on:
+            self._order = None
+        if self._state == OPENING:
+            self._open(at_s)
 
     def _see(self, at_s: int) -> None:
         """What holds at the end of all that was heard in this second."""
@@ -353,6 +366,11 @@ class Life:
         if self._state == OPEN and self._link[at_s] == ONLINE:
             quiet = self.one.metered and not self._works(at_s) and not self._occupied[at_s]
             self._idle_s = self._idle_s + 1 if quiet else 0
+
+
+def _is_at(session: Session, early_s: int, began_s: int) -> bool:
+    """Is it a session for a booking: begun when its people may come, or going on when it begins?"""
+    return session.opened_s >= early_s or session.ended_s is None or session.ended_s >= began_s
 
 
 def _second(each: Heard | Unlock | Lock) -> int:

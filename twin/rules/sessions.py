@@ -342,7 +342,8 @@ def _closed(
 
 def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, policy: Policy) -> Step:
     ended = Step(replace(control, state=Free()), (CooldownEnded(at_ms, state.use.id, reason),))
-    is_cut_already = control.order is not None and not control.order.on
+    last = control.order
+    is_cut_already = last is not None and not last.on and last.state is not OrderState.FAILED
     if policy.cut is not Cut.WHEN_IDLE or is_cut_already or not control.signals.has_relay:
         return ended
     if reason is CooldownEnd.RAN_OUT:
