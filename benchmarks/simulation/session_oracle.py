@@ -1,6 +1,7 @@
 """The sessions of one instrument, second by second, from what was heard in the order of receipt.
 
-In each second, what is due comes first, then what was heard and asked, in its order.
+In each second another person's slot begins first, then one is heard or asks, then things fall due, then come the
+others.
 """
 
 import itertools
@@ -109,11 +110,26 @@ class Life:
                 at_s = self._moments[moment]
             if self._is_due(at_s) or at_s in self._told:
                 yield at_s
+                told = self._told.get(at_s, [])
+                before = 1 if told and not self._answers(told[0], at_s) else 0
+                self._hand_over(at_s)
+                self._hear_all(at_s, told[:before])
                 self._fall_due(at_s)
-                for each in self._told.get(at_s, ()):
-                    self._hear(at_s, each)
+                self._hear_all(at_s, told[before:])
             self._see(at_s)
+            self._count_idle(at_s)
             at_s += 1
+
+    def _hear_all(self, at_s: int, told: list[Heard | Unlock | Lock]) -> None:
+        for each in told:
+            self._hear(at_s, each)
+        if told:
+            self._see(at_s)
+
+    def _answers(self, each: Heard | Unlock | Lock, at_s: int) -> bool:
+        """Is it the answer to something that this very second has led to?"""
+        ack = each.message if isinstance(each, Heard) else None
+        return isinstance(ack, Ack) and self._issued.get(ack.cmd, (LONG_AGO, True))[0] == at_s
 
     # What is due
 
@@ -128,6 +144,14 @@ class Life:
     def _may_end(self, at_s: int) -> bool:
         """A test that costs little, as it is made in every second: is it worth looking closer?"""
         return at_s >= self._clock_s or self._idle_s >= self._release_s
+
+    def _hand_over(self, at_s: int) -> None:
+        """As another person's booking begins, the session before it is over."""
+        if self._state == OPEN and self._end_reason(at_s) is CloseReason.SLOT_END and self._other_began(at_s):
+            self._close(at_s, CloseReason.SLOT_END)
+
+    def _other_began(self, at_s: int) -> bool:
+        return bool(self._rivals) and start_s(self._rivals[0]) <= at_s
 
     def _fall_due(self, at_s: int) -> None:
         if self._order is not None and self._order_failed(at_s):
@@ -156,7 +180,7 @@ class Life:
         policy, session = self.one.policy, self._now()
         if self._idle_s >= self._release_s:
             return CloseReason.IDLE
-        other_began = bool(self._rivals) and start_s(self._rivals[0]) <= at_s
+        other_began = self._other_began(at_s)
         if session.booking is None:
             return CloseReason.SLOT_END if other_began else None
         if policy.at_slot_end is AtSlotEnd.ALERT:
@@ -363,6 +387,8 @@ class Life:
             self._order = None
         if self._state == OPENING and (not self.one.relay or self._relay[at_s] == 1):
             self._open(at_s)
+
+    def _count_idle(self, at_s: int) -> None:
         if self._state == OPEN and self._link[at_s] == ONLINE:
             quiet = self.one.metered and not self._works(at_s) and not self._occupied[at_s]
             self._idle_s = self._idle_s + 1 if quiet else 0

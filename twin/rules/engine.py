@@ -39,6 +39,7 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
     turn = Turn(station, scene)
     if not isinstance(cause, Changed):
         _pass_time(turn, at_ms - 1)  # what was due before, each thing at its own moment
+        moves.hand_over(turn, at_ms)  # at the begin of another's slot the instrument is theirs already
     _take(turn, cause, at_ms)  # twin, then access, then session
     _pass_time(turn, at_ms)  # what is due at this very moment: people and controllers come first
     books.keep(turn, at_ms)  # whatever the ledger owes to the passing of time

@@ -19,8 +19,9 @@
 Theory. What is to come by the passing of time alone can always be told from the state, the bookings and the policy:
 `next_due`. `advance` plays everything due up to a moment, each at its own time, so it makes no difference how often or
 how late it is called. Each event first plays what was due *before* its moment, then happens; so an event wins over a
-timer of the same moment. Timers of one moment play in the order in which they are written down. Bookings and policy
-are those in force since the last call: before a change of either, `advance` with the old ones.
+timer of the same moment; only a session in whose place another person's booking begins is over by then. Timers of one
+moment play in the order in which they are written down. Bookings and policy are those in force since the last call:
+before a change of either, `advance` with the old ones.
 
 The books never wait for the controller: a session that cannot be commanded ends at its time, and the command waits
 until the controller is heard again. What the rules leave open is decided here:
@@ -96,6 +97,14 @@ def advance(control: Control, now_ms: int, bookings: Sequence[Booking], policy: 
         control = step.control
         decisions += step.decisions
     return Step(replace(control, settled_ms=max(control.settled_ms, now_ms)), tuple(decisions))
+
+
+def hand_over(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """A session that ends as another person's booking begins has ended when that person can ask for the instrument."""
+    due = next_timer(control, bookings, policy)
+    if due is None or due.timer is not Timer.OTHERS_SLOT or due.at_ms != at_ms:
+        return Step(control)
+    return _happened(control, due, bookings, policy)
 
 
 def open_(control: Control, use: Use, decision: AccessDecision, bookings: Sequence[Booking], policy: Policy) -> Step:
@@ -203,8 +212,9 @@ def _running(use: Use, due_ms: int | None) -> RunningSession:
 
 
 def _before(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
-    """What was due before an event: timers of its own moment come after it."""
-    return advance(control, at_ms - 1, bookings, policy)
+    """What was due before an event: timers of its own moment come after it, but for the begin of another's slot."""
+    passed = advance(control, at_ms - 1, bookings, policy)
+    return _then(passed, hand_over(passed.control, at_ms, bookings, policy))
 
 
 def _then(first: Step, second: Step) -> Step:

@@ -1,6 +1,6 @@
 """Who comes to bookings, and what becomes of those that nobody comes to."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 
 from twin.alerts import AlertKind
 from twin.instrument import link_at
@@ -25,13 +25,13 @@ def no_show_due_ms(turn: Turn) -> int:
     settled_ms, attended = turn.station.control.settled_ms, turn.station.attended
     if not settled_ms:
         return FOREVER_MS
-    over = bisect_right(turn.bookings, settled_ms - turn.policy.no_show_ms, key=_start_ms)
+    over = bisect_left(turn.bookings, settled_ms - turn.policy.no_show_ms, key=_start_ms)
     for booking in turn.bookings[over:]:
-        if _no_show_ms(turn, booking) > settled_ms and booking.id not in attended:
+        if _no_show_ms(turn, booking) >= settled_ms and booking.id not in attended:
             latest_ms = booking.start_ms + turn.policy.no_show_ms
             rivals = (each for each in turn.bookings if booking.start_ms <= each.start_ms < latest_ms)
             dues = (_no_show_ms(turn, each) for each in rivals if each.id not in attended)
-            return min(due_ms for due_ms in dues if due_ms > settled_ms)
+            return min(due_ms for due_ms in dues if due_ms >= settled_ms)
     return FOREVER_MS
 
 

@@ -44,6 +44,14 @@ SAY_FOR_MS = 60_000
 """A text that the controller shows later than this is not shown any more."""
 
 
+def hand_over(turn: Turn, at_ms: int) -> None:
+    """A session ends as another person's slot begins, before that person asks."""
+    step = sessions.hand_over(turn.station.control, at_ms, turn.bookings, turn.policy)
+    if step.decisions:
+        lookout.come_to(turn, at_ms)
+        decide(turn, step, at_ms)
+
+
 def decide(turn: Turn, step: Step, now_ms: int) -> None:
     """Take a step: what it has decided goes on record, in order."""
     before = turn.station.control.state
