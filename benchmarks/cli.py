@@ -12,14 +12,17 @@ from rich.table import Table
 
 from benchmarks import ingest as ingest_bench
 from benchmarks import latency as latency_bench
+from benchmarks.chaos import run as chaos_bench
+from benchmarks.chaos.opening import Plan as ChaosPlan
 from benchmarks.processes import BenchError
 from benchmarks.simulation.compare import Comparison, compare
-from benchmarks.tables import ingest_table, latency_table, simulation_table
+from benchmarks.tables import chaos_table, ingest_table, latency_table, simulation_table
 from twin.logs import set_up_logs
 from twin.servers import Progress, ServersError
 from twin.servers.progress import console_progress
 
-R = TypeVar("R", ingest_bench.Result, latency_bench.Result)
+R = TypeVar("R", ingest_bench.Result, latency_bench.Result, chaos_bench.Result)
+C = TypeVar("C", ingest_bench.Result, latency_bench.Result)
 
 app = typer.Typer(no_args_is_help=True, help="Measure the service on this machine, with servers of its own.")
 
@@ -101,6 +104,33 @@ def simulate(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Examples: `twin bench chaos` · `twin bench chaos --rounds 5 --seed 7 --scale 0.1 --json`")
+def chaos(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, help="How many times things go wrong and are put right.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides what goes wrong, and when.")] = 1,
+    busy: Annotated[float, typer.Option(min=2, help="How many seconds a round goes on before the referee looks.")] = 20,
+    scale: Annotated[
+        float, typer.Option(min=0.01, max=1, help="How long outages last: 1 for processes stopped 5 to 60 s.")
+    ] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Service, broker, database and controllers as processes, killed, stopped and cut off at random; then the books.
+
+    A referee who knows what the controllers really did compares after each round. Exit code 1 if anything differs.
+    """
+    plan = ChaosPlan(rounds=rounds, seed=seed, busy_s=busy, scale=scale)
+    result = _run(lambda progress: chaos_bench.run(plan, progress))
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+    else:
+        Console(width=max(120, Console().width)).print(chaos_table(result))
+    for each in result.differences:
+        typer.echo(each, err=True)
+    if result.differences:
+        raise typer.Exit(1)
+
+
 def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:
     set_up_logs("console", "warning")
     console = Console(stderr=True)
@@ -117,7 +147,7 @@ def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:
         raise typer.Exit(2) from None
 
 
-def _show(result: R, table: Table, *, as_json: bool) -> None:
+def _show(result: C, table: Table, *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:

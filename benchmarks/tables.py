@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import ingest, latency
+from benchmarks.chaos import run as chaos
 from benchmarks.simulation.compare import Comparison
 
 _PROCESSES = ("subject", "database", "broker", "publisher", "board")
@@ -64,4 +65,27 @@ def simulation_table(found: Comparison) -> Table:
         table.add_column(heading, justify="right")
     counts = (found.instrument_days, found.messages, found.sessions, found.alerts, found.refolds, found.restarts)
     table.add_row(*(f"{count:,}" for count in counts), f"{len(found.disagreements):,}")
+    return table
+
+
+def chaos_table(result: chaos.Result) -> Table:
+    """What went wrong, and what the referee counted."""
+    title = f"Chaos: {result.rounds} rounds, seed {result.plan.seed}, {result.seconds:,.0f} s"
+    table = Table(box=SIMPLE_HEAD, title=title, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, count in result.faults.items():
+        table.add_row(name, f"{count:,}")
+    for name, count in result.not_run.items():
+        table.add_row(f"not run here: {name}", f"{count:,}")
+    table.add_section()
+    for what, count in (
+        ("readings acknowledged", result.readings),
+        ("messages acknowledged", result.messages),
+        ("of these lost by a broker that crashed", result.forgotten),
+        ("ends of the service by itself", result.service_ends),
+    ):
+        table.add_row(what, f"{count:,}")
+    table.add_row("worst time until all was well and caught up", f"{result.worst_catch_up_s:.1f} s")
+    table.add_row("differences", f"{len(result.differences):,}", style="bold")
     return table
