@@ -108,5 +108,5 @@ def _note(turn: Turn, watched: Watched) -> None:
     for notice in watched.notices:
         alert = watch.told_of(notice, (*watched.ended, *watched.watch.active))
         turn.follows.notices.append(NoticeRecord(alert_id(turn.code, alert, alert.fired_ms), notice))
-        if notice.step is Told.FIRED:
+        if notice.step is Told.FIRED and notice.at_ms == alert.fired_ms:  # not when people are told of it later
             turn.fired.append(alert)
