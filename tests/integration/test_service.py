@@ -76,7 +76,7 @@ async def test_a_reading_reaches_everybody(site: Site) -> None:
     assert (view.instrument, view.controller, view.link, view.stale) == ("I0", "c0", "online", False)
     assert (view.power.power_class, view.power.raw, view.relay.reported) == ("active", "active", "on")
     assert (view.occupancy, view.door) == ("occupied", "open")
-    assert set(told) == {"I0"}
+    assert "I0" in told
     [row] = await site.sql("SELECT * FROM reading")
     assert row["time"] == datetime.fromtimestamp(message["ts"] / 1000, UTC)
     assert (row["boot"], row["seq"], row["power_w"], row["energy_wh"]) == ("boot-1", 1, 1234.5, 7.0)
