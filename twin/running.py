@@ -49,9 +49,9 @@ def announced(home: Path, running: Running) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def find_running(base: Path | None = None) -> Running | None:
-    """The service that was started last and still runs; None where none does."""
-    found = [path for path in (base or base_folder()).glob(f"*/{_NAME}") if _is_held(path.parent)]
+def find_running(base: Path | None = None, name: str = "*") -> Running | None:
+    """The service that was started last and still runs, in homes that are called so; None where none does."""
+    found = [path for path in (base or base_folder()).glob(f"{name}/{_NAME}") if _is_held(path.parent)]
     if not found:
         return None
     newest = max(found, key=lambda path: path.stat().st_mtime)

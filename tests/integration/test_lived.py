@@ -1,24 +1,14 @@
 """A past that is lived through is recorded like any other: whole, explained by its log, and gone on from."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from benchmarks.lived.living import HasPastError, live_through
+from benchmarks.lived.living import HasPastError
 from tests.brokers import BrokerInTest
-from twin.demo import community, site, week
-from twin.demo.prices import tariffs
-from twin.registration import (
-    register_controllers,
-    register_instruments,
-    register_platforms,
-    register_site,
-    register_tariffs,
-)
+from tests.pasts import INSTRUMENTS, NOW, live, lived_through
 from twin.replay.extent import first_moment, last_moment
 from twin.replay.records import Window
 from twin.replay.verify import verify
@@ -29,32 +19,13 @@ from twin.state import LinkState
 from twin.store.log import open_log
 from twin.store.rows import to_ms
 
-BEIJING = ZoneInfo("Asia/Shanghai")
-NOW = datetime(2026, 3, 5, 11, 40, tzinfo=BEIJING).astimezone(UTC)
-"""A Thursday."""
-INSTRUMENTS = ("SEM-01", "XRD-03", "HPLC-02", "FUR-03", "WST-01")
-HOUR_MS = 3_600_000
-
 
 @pytest.fixture
 async def lived(database_url: str) -> AsyncIterator[str]:
     """A database whose five instruments have lived for a day and a half."""
     async with open_database(database_url):
-        await register_site(site.university("Asia/Shanghai"))
-        await register_platforms(site.platforms())
-        await register_instruments(site.instruments())
-        await register_tariffs(tariffs())
-        await community.enrol()
-        await register_controllers({f"ctl-{code.lower()}": code for code in INSTRUMENTS}, {})
-        await week.register_past(BEIJING, NOW, 1)
-        heard = await live(database_url, lambda: to_ms(NOW))
-        assert heard > 5 * 35 * 40
+        await lived_through(database_url)
         yield database_url
-
-
-async def live(database_url: str, now: Callable[[], int]) -> int:
-    since_ms = to_ms(NOW) - 24 * HOUR_MS
-    return await live_through(database_url, BEIJING, since_ms, now, staff="manager", progress=quiet)
 
 
 async def test_the_past_is_whole_and_follows_from_its_log(lived: str) -> None:

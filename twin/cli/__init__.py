@@ -3,6 +3,7 @@
 import typer
 
 from benchmarks.cli import app as bench
+from twin.cli.backup import BACKUP_EPILOG, RESTORE_EPILOG, backup, restore
 from twin.cli.demo import demo
 from twin.cli.doctor import doctor
 from twin.cli.info import info
@@ -21,6 +22,8 @@ app.command()(up)
 app.command()(info)
 app.command()(doctor)
 app.command(epilog=REPLAY_EPILOG)(replay)
+app.command(epilog=BACKUP_EPILOG)(backup)
+app.command(epilog=RESTORE_EPILOG)(restore)
 app.add_typer(bench, name="bench")
 
 

@@ -13,6 +13,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from twin.backup.errors import BackupError
 from twin.layering import RegistryError
 from twin.servers import ServersError
 from twin.settings import Settings, SettingsError, read_settings
@@ -55,7 +56,7 @@ def explained(errors: Console) -> Iterator[None]:
     """End with exit code 1 and one clear message where something is wrong that the reader can put right."""
     try:
         yield
-    except (SettingsError, ServersError, AnotherWriterError, OvertakenError, RegistryError) as error:
+    except (SettingsError, ServersError, AnotherWriterError, OvertakenError, RegistryError, BackupError) as error:
         _end(errors, str(error))
     except IncompatibleVersionError as error:
         _end(errors, f"{error}. Use the version that wrote them; a demo starts anew with: twin demo --fresh")

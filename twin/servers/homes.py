@@ -67,6 +67,17 @@ def claim_home(name: str, base: Path | None = None) -> Iterator[Path]:
             return
 
 
+@contextmanager
+def hold_home(name: str, base: Path | None = None) -> Iterator[Path]:
+    """The data folder of this name and no other, claimed; raises `ServersError` where somebody uses it."""
+    home = (base or base_folder()) / name
+    make_folder(home)
+    with (home / _LOCK).open("w") as lock:
+        if not try_lock(lock.fileno()):
+            raise ServersError(f"{home} is in use: stop the service that runs there.")
+        yield home
+
+
 def empty_home(home: Path) -> None:
     """Remove all data of a claimed home whose servers do not run; the claim stays."""
     for entry in home.iterdir():

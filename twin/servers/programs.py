@@ -11,11 +11,13 @@ from pathlib import Path
 from twin.servers.errors import ServersError
 from twin.servers.packages import Progress, Recipe, install
 
+PRIVATE_POSTGRES = 17
+"""Major version of the private copy."""
 RECIPE = Recipe(
     name="servers",
     suite="trixie",
-    packages=("postgresql-17-timescaledb", "mosquitto"),
-    programs=("usr/lib/postgresql/17/bin", "usr/sbin"),
+    packages=(f"postgresql-{PRIVATE_POSTGRES}-timescaledb", "mosquitto"),
+    programs=(f"usr/lib/postgresql/{PRIVATE_POSTGRES}/bin", "usr/sbin"),
     # Needed by packaging scripts, which never run here, and by just-in-time compilation, which is switched off.
     assumed=(
         "libllvm19",
@@ -48,8 +50,12 @@ async def postgres_programs(cache: Path, progress: Progress) -> Program:
     """The folder with `initdb` and `postgres`, at least version 15 and with TimescaleDB."""
     if installed := _installed_postgres():
         return Program(installed)
-    root = await private_copy(cache, progress)
-    return Program(root / "usr/lib/postgresql/17/bin", {"LOCPATH": str(root / "usr/lib/locale")})
+    return private_postgres_program(await private_copy(cache, progress))
+
+
+def private_postgres_program(root: Path) -> Program:
+    """Where PostgreSQL's programs are in the unpacked packages."""
+    return Program(root / f"usr/lib/postgresql/{PRIVATE_POSTGRES}/bin", {"LOCPATH": str(root / "usr/lib/locale")})
 
 
 async def mosquitto_program(cache: Path, progress: Progress) -> Program:
@@ -68,7 +74,7 @@ async def private_copy(cache: Path, progress: Progress) -> Path:
 
 
 def _installed_postgres() -> Path | None:
-    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *_folder_of("postgres")]
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *folder_of("postgres")]
     enough = [(version, folder) for folder in folders if (version := _with_timescale(folder)) >= _OLDEST_POSTGRES]
     return max(enough)[1] if enough else None
 
@@ -76,8 +82,8 @@ def _installed_postgres() -> Path | None:
 def _with_timescale(bin_folder: Path) -> int:
     """The major version of the PostgreSQL there; 0 where it does not have the extension."""
     config = bin_folder / "pg_config"
-    share = _answer(str(config), "--sharedir")
-    version = re.search(r"(\d+)", _answer(str(config), "--version"))
+    share = answer_of(str(config), "--sharedir")
+    version = re.search(r"(\d+)", answer_of(str(config), "--version"))
     extension = Path(share.strip()) / "extension/timescaledb.control"
     return int(version[1]) if version and share and extension.is_file() else 0
 
@@ -85,16 +91,17 @@ def _with_timescale(bin_folder: Path) -> int:
 def _installed_mosquitto() -> Path | None:
     search = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
     found = shutil.which("mosquitto", path=search)
-    version = re.search(r"version (\d+)", _answer(found, "-h")) if found else None
+    version = re.search(r"version (\d+)", answer_of(found, "-h")) if found else None
     return Path(found) if found and version and int(version[1]) >= _OLDEST_MOSQUITTO else None
 
 
-def _folder_of(program: str) -> list[Path]:
+def folder_of(program: str) -> list[Path]:
+    """The folder of a program on PATH, if there is one."""
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
 
 
-def _answer(*command: str) -> str:
+def answer_of(*command: str) -> str:
     """What the program prints; nothing where it is not there."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603

@@ -50,7 +50,8 @@ _BROKEN: Final = (
 UNAVAILABLE: Final = (asyncpg.PostgresError, *_BROKEN)
 """What a database that is away, full or refusing raises; trying again later may help."""
 
-_WRITER_LOCK = 0x75736572735F7477
+WRITER_LOCK: Final = 0x75736572735F7477
+"""Advisory lock: whoever holds it is the only writer."""
 _LAST_BATCH = "SELECT batch FROM writer WHERE name = 'service'"
 
 
@@ -152,7 +153,7 @@ class Store:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
         connection = await asyncpg.connect(self._url, timeout=10, command_timeout=120)
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _WRITER_LOCK):
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", WRITER_LOCK):
             await connection.close()
             raise AnotherWriterError("another service writes to this database: stop it, or use another database")
         self._connection = connection

@@ -1,6 +1,6 @@
 """Bringing a database to the present version: one at a time, and harmless when done again."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -10,7 +10,7 @@ from tortoise.migrations.api import migrate as migrate_tables
 
 log = structlog.get_logger(__name__)
 
-_LOCK = 0x75736572735F6D69
+MIGRATION_LOCK: Final = 0x75736572735F6D69
 """Advisory lock: whoever holds it migrates, the others wait and find nothing left to do."""
 
 
@@ -35,7 +35,7 @@ async def migrate(database_url: str) -> None:
     """Apply what is missing. Raises asyncpg.PostgresError where the database lacks TimescaleDB or rights."""
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         await migrate_tables(config=tortoise_config(database_url), direction="forward")
     finally:
         await Tortoise.close_connections()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from twin.servers import ServersError, claim_home
-from twin.servers.homes import ServerUser, base_folder, check_reachable, write_secret
+from twin.servers.homes import ServerUser, base_folder, check_reachable, hold_home, write_secret
 
 _HOLD = """
 import sys
@@ -24,6 +24,17 @@ def test_a_taken_home_leads_to_the_next_and_is_free_again_afterwards(tmp_path: P
         assert (first.name, second.name) == ("demo", "demo-2")
     with claim_home("demo", tmp_path) as again:
         assert again == first
+
+
+def test_a_home_that_is_wanted_by_name_is_refused_while_it_is_taken(tmp_path: Path) -> None:
+    with (
+        claim_home("site", tmp_path),
+        pytest.raises(ServersError, match="stop the service"),
+        hold_home("site", tmp_path),
+    ):
+        pass
+    with hold_home("site", tmp_path) as home, claim_home("site", tmp_path) as other:
+        assert (home.name, other.name) == ("site", "site-2")
 
 
 def test_a_crash_gives_the_home_back(tmp_path: Path) -> None:
