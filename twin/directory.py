@@ -4,15 +4,17 @@ A fact is a whole: a newer one with the same key takes the place of the older. W
 a fact when it changes, the log keeps it, and a replay learns it at the same place.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from twin.grants import Former, Window
 from twin.hours import ALWAYS, OpeningHours, local_day, opening_times
 from twin.parties import Booking, Downtime, Project, Qualification, User, UserCategory
-from twin.policy import Policy
+from twin.policy import Cut, Policy
 from twin.tariffs import NO_FUND, Fund, Payer, PriceList
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
@@ -93,7 +95,28 @@ class BookingFact(_Fact, frozen=True):
         return f"booking:{self.id}"
 
 
-Fact: TypeAlias = SiteFact | InstrumentFact | UserFact | ProjectFact | BookingFact
+class GrantsFact(_Fact, frozen=True):
+    """What a controller was last told that it may allow while it is cut off. It follows from the other facts."""
+
+    controller: str
+    version: int
+    """Counts up; a controller never goes back to a lower one."""
+    issued_ms: int
+    expires_ms: int
+    cut: Cut = Cut.WHEN_IDLE
+    """When it opens its relay after somebody has ended a session there."""
+    active_w: int = 0
+    """At or above: the instrument works."""
+    windows: tuple[Window, ...] = ()
+    former: tuple[Former, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What a newer fact of the same thing has in common with this one."""
+        return f"grants:{self.controller}"
+
+
+Fact: TypeAlias = SiteFact | InstrumentFact | UserFact | ProjectFact | BookingFact | GrantsFact
 
 
 def _encoded(value: Any) -> Any:
@@ -125,6 +148,11 @@ class Directory:
         self.instruments: dict[str, InstrumentFact] = {}
         self.users: dict[str, UserFact] = {}
         self.projects: dict[str, ProjectFact] = {}
+        self.grants: dict[str, GrantsFact] = {}
+        """By controller."""
+        self.revision = 0
+        """Counts up with everything that is not about one instrument: the site, people, projects."""
+        self._members: defaultdict[str, set[str]] = defaultdict(set)
         self._cards: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
         self._by_instrument: dict[str, tuple[Booking, ...]] = {}
@@ -151,8 +179,14 @@ class Directory:
         """Whose card it is."""
         return self.users.get(self._cards.get(card, ""))
 
+    def people_of(self, booking: Booking) -> list[UserFact]:
+        """Whose booking it is: its person and the members of its group, in order."""
+        own = {booking.user, *self._members.get(booking.group or "", ())}
+        return [self.users[each] for each in sorted(own) if each in self.users]
+
     def learn(self, fact: Fact) -> None:
         """Take a fact in."""
+        self.revision += isinstance(fact, SiteFact | UserFact | ProjectFact)
         match fact:
             case SiteFact():
                 self.site = fact
@@ -165,11 +199,18 @@ class Directory:
                 self.projects[fact.project.id] = fact
             case BookingFact():
                 self._learn_booking(fact)
+            case GrantsFact():
+                self.grants[fact.controller] = fact
 
     def _learn_user(self, fact: UserFact) -> None:
         before = self.users.get(fact.user.id)
-        for card in () if before is None else before.cards:
-            self._cards.pop(card, None)
+        if before is not None:
+            for card in before.cards:
+                self._cards.pop(card, None)
+            for group in before.user.groups:
+                self._members[group].discard(fact.user.id)
+        for group in fact.user.groups:
+            self._members[group].add(fact.user.id)
         self.users[fact.user.id] = fact
         self._cards |= dict.fromkeys(fact.cards, fact.user.id)
 

@@ -11,13 +11,13 @@ import msgspec
 
 from twin.alerts import AlertKind, Silence
 from twin.decisions import Mark, Rewrite, Verdict
-from twin.directory import BookingFact, Directory, Fact, InstrumentFact
+from twin.directory import BookingFact, Directory, Fact, GrantsFact, InstrumentFact
 from twin.events import Arrival, Event, Reading, Tick
 from twin.instrument import apply, next_change, order_key
 from twin.permission import AccessDecision
 from twin.policy import Policy
 from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
-from twin.rules import access, engine, ledger
+from twin.rules import access, engine, grants, ledger
 from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
@@ -128,6 +128,17 @@ class Fleet:
             return None
         seat = self._seats[controller]
         return access.decide(engine.question(seat.station, self._scene(seat), wish, holder))
+
+    def grants(self, controller: str, now_ms: int) -> GrantsFact | None:
+        """What a controller is to be told that it may allow by itself; None: what it was last told will do.
+
+        Raises KeyError.
+        """
+        seat, directory = self._seats[controller], self.directory
+        freed = seat.station.freed
+        standing = [each for each in directory.bookings(seat.fact.code) if each.id not in freed]
+        present = grants.windows(grants.Scene(seat.fact, standing, directory, self.accounts), now_ms)
+        return grants.issued(directory.grants.get(controller), seat.fact, present, now_ms)
 
     def handle(self, event: Event | Request) -> Outcome:
         """Apply one event: the stations it concerns change, and what follows is returned.

@@ -86,6 +86,13 @@ def opening_times(opening: OpeningHours, at_ms: int) -> tuple[int, ...]:
     return tuple(times)
 
 
+def hours_between(opening: OpeningHours, category: UserCategory, from_ms: int, until_ms: int) -> tuple[int, ...]:
+    """The moments between two others at which people of this category begin or cease to be let in."""
+    days = (until_ms - from_ms) // 86_400_000 + 3
+    edges = {edge for stretch in _stretches(opening, category, from_ms, days=days) for edge in stretch}
+    return tuple(sorted(edge for edge in edges if from_ms < edge < until_ms))
+
+
 def local_day(zone: ZoneInfo, at_ms: int) -> tuple[int, int]:
     """When the local day of a moment begins and ends, in ms."""
     day = _date(zone, at_ms)

@@ -131,6 +131,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A session that is idle, with nobody there, for this long is ended."""
     reconcile_after_ms: DurationMs = 60_000
     """A card that went in while the controller was cut off waits this long for the one that came out."""
+    grants_ahead_ms: DurationMs = 432_000_000
+    """How far ahead controllers are told whom they may let in while they are cut off; 0: nobody."""
     cooldown_max_ms: DurationMs = 7_200_000
     """The twin is in cooldown after a session at most this long."""
     cut: Cut = Cut.WHEN_IDLE

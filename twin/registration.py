@@ -134,6 +134,20 @@ async def register_controllers(instruments: dict[str, str], passwords: dict[str,
     return given
 
 
+async def grant_keys(controllers: Iterable[str] | None = None) -> dict[str, str]:
+    """What the grants of these controllers, or of all, are signed with: made where there is none yet.
+
+    A secret that the service shares with each controller, 64 hexadecimal digits: to be handed on like its password.
+    """
+    rows = await (Controller.all() if controllers is None else Controller.filter(name__in=list(controllers)))
+    keyless = [each for each in rows if each.grant_key is None]
+    for each in keyless:
+        each.grant_key = secrets.token_hex(32)
+    if keyless:
+        await Controller.bulk_update(keyless, ["grant_key"], batch_size=500)
+    return {each.name: each.grant_key for each in rows if each.grant_key is not None}
+
+
 async def register_person(
     username: str, hashed: str, name: str, role: str, category: UserCategory = UserCategory.STAFF
 ) -> None:

@@ -19,6 +19,8 @@ class Connected(msgspec.Struct, frozen=True):
     ids: Ids
     policy: Policy
     password_hash: str
+    grant_key: str
+    """What its grants are signed with; empty: nothing yet."""
 
 
 class Registry(msgspec.Struct, frozen=True):
@@ -82,4 +84,5 @@ def _connected(row: Controller, layers: Layers) -> Connected:
         ids=Ids(row.id, row.instrument.id),
         policy=layers.policy(row.instrument),
         password_hash=row.password_hash,
+        grant_key=row.grant_key or "",
     )

@@ -19,10 +19,12 @@ from twin.directory import Fact, InstrumentFact
 from twin.facts import load_facts, news
 from twin.feed import Feed
 from twin.fleet import Fleet
+from twin.granting import Granting
 from twin.metrics import Metrics
 from twin.people import People
 from twin.reception import Reception
 from twin.recorder import Clock, Recorder, system_clock
+from twin.registration import grant_keys
 from twin.registry import Registry, load_registry
 from twin.requests import BrokerSeen, Learnt
 from twin.rules.outcome import Command, Consequences
@@ -38,6 +40,7 @@ from twin.stream.broker import parse_broker
 from twin.stream.commands import wire_command
 from twin.stream.inbox import Inbox
 from twin.stream.reader import Reader
+from twin.stream.retained import RetainedWriter
 from twin.stream.topics import Topics
 from twin.stream.writer import StateWriter
 from twin.views import TwinView
@@ -89,6 +92,8 @@ class TwinService:
             metrics=self._metrics,
             clock=clock,
         )
+        self._retained = RetainedWriter(broker, f"twin-grants-{site}")
+        self._granting = Granting(self._fleet, self._recorder, registry.connected, self._grant, clock)
         self._alert_listeners: list[Callable[[], None]] = []
         self._bookings = Bookings(self.timezone)
         self._lookup = Lookup(pool)
@@ -138,6 +143,8 @@ class TwinService:
                 group.create_task(self._read(), name="reader")
                 group.create_task(self._recorder.run(), name="recorder")
                 group.create_task(self._writer.run(), name="writer")
+                group.create_task(self._retained.run(), name="retained")
+                group.create_task(self._granting.run(), name="granting")
         except ExceptionGroup as failures:
             raise _first(failures) from failures
 
@@ -166,6 +173,9 @@ class TwinService:
         self._writer.command(
             (self._topics.command(each.controller), msgspec.json.encode(wire_command(each))) for each in commands
         )
+
+    def _grant(self, controller: str, payload: bytes) -> None:
+        self._retained.put(self._topics.grants(controller), payload)
 
     def _public(self, code: str) -> tuple[str, bytes]:
         return self._topics.public_twin(code), msgspec.json.encode(self._feed.view(code))
@@ -342,6 +352,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         open_database(settings.database_url),
         asyncpg.create_pool(settings.database_url, min_size=1, max_size=8) as pool,
     ):
+        await grant_keys()
         service = TwinService(settings, pool, await load_registry(), clock)
         await service.start(pool)
         try:

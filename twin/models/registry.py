@@ -71,6 +71,8 @@ class Controller(Model):
         "models.Instrument", related_name="controller", on_delete=fields.RESTRICT
     )
     password_hash = fields.CharField(max_length=300)
+    grant_key = fields.CharField(max_length=64, null=True)
+    """What its grants are signed with, 64 hexadecimal digits; a secret that it shares with the service."""
     registered = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

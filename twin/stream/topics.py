@@ -38,6 +38,10 @@ class Topics(msgspec.Struct, frozen=True):
         """Where a controller listens for commands."""
         return f"{self.prefix}/{controller}/command"
 
+    def grants(self, controller: str) -> str:
+        """Where it stands, retained, what a controller may allow while it is cut off."""
+        return f"{self.prefix}/{controller}/grants"
+
     def public_twin(self, instrument: str) -> str:
         """Where the public state of a twin stands, retained."""
         return f"{self.prefix}/{RESERVED}/{instrument}"

@@ -1,0 +1,157 @@
+"""Grants over the real broker: who is told, what after which change, and who may not hear it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from tests.brokers import BrokerInTest
+from tests.sites import Site, now_ms, registered, until
+from twin.directory import GrantsFact
+from twin.enrolment import (
+    NewPerson,
+    NewProject,
+    NewQualification,
+    register_people,
+    register_projects,
+    register_qualifications,
+)
+from twin.interface import BookingWish, Person
+from twin.parties import Level, UserCategory
+from twin.registration import grant_keys
+from twin.service import open_database
+from twin.store.rows import to_ms
+from twin.stream.grants import signature
+from twin.stream.native import card_digest
+
+LI = Person("li", "user", "李")
+UID = "04A1B2C3"
+LAST_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def site(broker: BrokerInTest, database_url: str) -> AsyncIterator[Site]:
+    async with registered(broker, database_url, 2) as site:
+        async with open_database(database_url):
+            await register_people([NewPerson(username="li", name="李", category=UserCategory.TEACHER, cards=(UID,))])
+            await register_qualifications([NewQualification("li", "I0", Level.INDEPENDENT, LAST_YEAR)])
+            project = NewProject(code="P", name_zh="课题", name_en="Project", balance_cny=Decimal(1000), payers=("li",))
+            await register_projects([project])
+        yield site
+
+
+class Heard:
+    """What stands at the topic of a controller's grants, as the controller itself hears it."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    @property
+    def windows(self) -> list[dict[str, Any]]:
+        return list(self.told[-1]["windows"]) if self.told else []
+
+
+@asynccontextmanager
+async def hearing(site: Site, controller: str = "c0", about: str = "c0") -> AsyncIterator[Heard]:
+    heard = Heard()
+
+    async def hear(mqtt: aiomqtt.Client) -> None:
+        async for message in mqtt.messages:
+            heard.told.append(json.loads(bytes(message.payload)))
+
+    async with site.client(controller, site.passwords[controller]) as mqtt:
+        await mqtt.subscribe(f"users/v1/{about}/grants", qos=1)
+        task = asyncio.create_task(hear(mqtt))
+        try:
+            yield heard
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _wish(ahead: timedelta = HOUR) -> BookingWish:
+    start = datetime.now(UTC).replace(microsecond=0) + ahead
+    return BookingWish("I0", start, start + HOUR)
+
+
+async def test_a_booking_is_told_signed_and_taken_back(site: Site) -> None:
+    async with site.serving() as service, hearing(site) as heard:
+        wish = _wish()
+        booking = await service.book(LI, wish)
+        await until(lambda: heard.windows)
+        told = dict(heard.told[-1])
+        (key,) = (await grant_keys(["c0"])).values()
+        sent = told.pop("sig")
+        assert sent == signature(told, key)
+        assert told["issued"] <= now_ms() < told["expires"] == told["issued"] + 5 * 24 * 3_600_000
+        (window,) = told["windows"]
+        assert window["cards"] == [card_digest(UID)]
+        assert (window["from"], window["to"]) == (to_ms(wish.start) - 600_000, to_ms(wish.end))
+        await service.cancel(LI, booking.id)
+        await until(lambda: heard.told and not heard.windows)
+        assert heard.told[-1]["version"] > told["version"]
+
+
+async def test_it_stands_there_for_who_comes_later_and_counts_on_after_a_restart(site: Site) -> None:
+    async with site.serving() as service:
+        await service.book(LI, _wish())
+        async with hearing(site) as heard:
+            await until(lambda: heard.windows)
+            before = heard.told[-1]
+    async with hearing(site) as later, site.serving() as service:
+        await until(lambda: later.told)
+        assert later.told[0] == before
+        await service.book(LI, _wish(3 * HOUR))
+        await until(lambda: len(later.windows) == 2)
+        assert later.told[-1]["version"] > before["version"]
+        assert all(each["version"] >= before["version"] for each in later.told)
+
+
+async def test_it_is_on_record_for_whom_they_were(site: Site) -> None:
+    async with site.serving() as service:
+        booking = await service.book(LI, _wish())
+        async with hearing(site) as heard:
+            await until(lambda: heard.windows)
+            grant = heard.windows[0]["grant"]
+    async with site.serving() as service:
+        fact = service._fleet.directory.grants["c0"]  # noqa: SLF001 - asks what was restored
+        assert isinstance(fact, GrantsFact)
+        (window,) = fact.windows
+        assert (window.grant, window.booking, [each.user for each in window.holders]) == (grant, booking.id, ["li"])
+
+
+async def test_a_broker_that_has_forgotten_is_told_again(site: Site) -> None:
+    async with site.serving() as service:
+        await service.book(LI, _wish())
+        async with hearing(site) as heard:
+            await until(lambda: heard.windows)
+        await site.broker.kill()
+        for each in site.broker.server._folder.glob("mosquitto.db*"):  # noqa: SLF001 - what it had kept
+            each.unlink()
+        await site.broker.start()
+        async with hearing(site) as again:
+            await until(lambda: again.windows)
+            assert again.told[-1] == heard.told[-1]
+
+
+async def test_nobody_hears_what_others_may_allow(site: Site) -> None:
+    async with site.serving() as service, hearing(site, "c1", about="c0") as other, hearing(site) as own:
+        await service.book(LI, _wish())
+        await until(lambda: own.windows)
+        assert other.told == []
+
+
+async def test_keys_are_made_once(site: Site) -> None:
+    async with open_database(site.database_url):
+        keys = await grant_keys()
+        assert set(keys) == {"c0", "c1"}
+        assert await grant_keys() == keys
+        assert len({*keys.values()}) == 2
+        assert all(len(bytes.fromhex(each)) == 32 for each in keys.values())
