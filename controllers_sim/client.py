@@ -31,6 +31,8 @@ _quiet.setLevel(logging.CRITICAL)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 20.0
 REBOOT_S = 3.0
+HISTORY_PAUSE_S = 0.5
+"""Between two arrays of buffered readings, on average: 2,000 readings a second."""
 REFUSED = {4, 5, 134, 135}
 """Return codes of a broker that does not accept the account: MQTT 3.1.1, and as paho puts them in MQTT 5 terms."""
 
@@ -80,6 +82,7 @@ class Link:
         self._around = around
         self._past: Past | None = None
         self._work = asyncio.Event()
+        self._history_due_s = 0.0
 
     def wake(self) -> None:
         """Say that the controller has something to send, or that it is time to stop."""
@@ -110,7 +113,8 @@ class Link:
         async with AsyncExitStack() as stack:
             async with self._around.gate:
                 mqtt = await stack.enter_async_context(self._client())
-                await mqtt.subscribe(wire.topic(self.controller.hardware.id, "command"), qos=1)
+                name = self.controller.hardware.id
+                await mqtt.subscribe([(wire.topic(name, "grants"), 1), (wire.topic(name, "command"), 1)])
             await self._recall(mqtt)
             self.controller.connected(self._around.clock())
             self._around.tally.online += 1
@@ -129,17 +133,29 @@ class Link:
 
     async def _talk(self, mqtt: aiomqtt.Client, listener: asyncio.Task[None]) -> None:
         while not listener.done():
-            message = self.controller.take()
+            self._work.clear()
+            message = self.controller.take(history=False)
+            if message is None and self.controller.has_history and self._has_time():
+                message = self.controller.take()
             if message is not None:
                 await self._send(mqtt, message)
             elif self.controller.reboot_asked:
                 self._suffer(Reboot())
+            elif self.controller.has_history:
+                await wait_for(self._work, HISTORY_PAUSE_S)
             elif self._around.stop.is_set():
                 return
             else:
-                self._work.clear()
                 await self._work.wait()
         raise aiomqtt.MqttError("the connection is gone")
+
+    def _has_time(self) -> bool:
+        """Whether it is time for the next array of history: many that come back together must not flood anybody."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._history_due_s and not self._around.stop.is_set():
+            return False
+        self._history_due_s = now_s + HISTORY_PAUSE_S * self._rng.uniform(0.5, 1.5)
+        return True
 
     async def _send(self, mqtt: aiomqtt.Client, message: Message) -> None:
         messages, trouble = self._faults.apply(message)
@@ -177,10 +193,15 @@ class Link:
     async def _listen(self, mqtt: aiomqtt.Client) -> None:
         with suppress(aiomqtt.MqttError):
             async for message in mqtt.messages:
-                if isinstance(message.payload, bytes):
-                    self.controller.command(self._around.clock(), message.payload)
-                    self._around.tally.commands += 1
-                    self.wake()
+                self._hear(message)
+        self.wake()
+
+    def _hear(self, message: aiomqtt.Message) -> None:
+        if message.topic.value == wire.topic(self.controller.hardware.id, "grants"):
+            self.controller.grants(message.payload)
+            return
+        self.controller.command(self._around.clock(), message.payload)
+        self._around.tally.commands += 1
         self.wake()
 
     async def _say_goodbye(self, mqtt: aiomqtt.Client) -> None:

@@ -31,7 +31,8 @@ ADVICE = "Every key and an example are in controllers_sim/README.md."
 class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[[controllers]]` table: a profile, or a recorded trace to be replayed at its time of day.
 
-    With a password it connects by an account of its own whose name is its id. `demand` 1 is a usual number of free
+    With a password it connects by an account of its own whose name is its id; with the key that it shares with the
+    service it believes the grants that it is told. `demand` 1 is a usual number of free
     visits; with `bookings`, be they none, people follow these instead (a recorded trace has no people).
     """
 
@@ -42,6 +43,7 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relay: RelayStart | None = None
     demand: Demand = 1.0
     bookings: tuple[Booking, ...] | None = None
+    grant_key: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
 
     def __post_init__(self) -> None:
         if (self.profile is None) == (self.trace is None):

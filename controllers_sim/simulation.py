@@ -113,7 +113,12 @@ class Station:
         model = PROFILES[entry.profile].model if entry.profile else "recorded trace"
         hardware = Hardware(entry.id, model=model, relay=_RELAY[entry.relay_at_start], caps=capabilities(entry))
         faults = FaultStage(scenario.faults, Random(f"{scenario.seed}/{entry.id}/faults"))
-        controller = Controller(hardware, rng, mishaps=mishaps(scenario.faults, f"{scenario.seed}/{entry.id}"))
+        controller = Controller(
+            hardware,
+            rng,
+            mishaps=mishaps(scenario.faults, f"{scenario.seed}/{entry.id}"),
+            grant_key=entry.grant_key,
+        )
         link = Link(controller, account_of(entry, around.broker), faults, rng, around)
         sources = sources_of(entry, scenario, cards)
         return cls(link, sources, around, duration_ms(scenario.interval), scenario.history_ms, rng)

@@ -49,7 +49,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Card(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A card at the reader. `granted` stands only where the controller had to decide by itself."""
+    """A card at the reader. `granted` and `grant` stand only where the controller had to decide by itself."""
 
     boot: str
     seq: int
@@ -57,6 +57,7 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True):
     card: str
     action: CardAction
     granted: bool | None = None
+    grant: str | None = None
     hist: bool = False
 
 
@@ -97,7 +98,7 @@ _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(Command)
 
 
-def topic(controller: str, kind: Kind | Literal["command"]) -> str:
+def topic(controller: str, kind: Kind | Literal["command", "grants"]) -> str:
     """Name the topic of one controller."""
     return f"{PREFIX}/{controller}/{kind}"
 

@@ -154,7 +154,9 @@ async def test_simulated_people_are_told_the_plan(now: datetime, tmp_path: Path)
     write_plan(tmp_path, plan)
     profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
     broker = BrokerAddress("127.0.0.1", 1884, None, None)
-    toml = scenario(broker, "Asia/Shanghai", profiles, dict.fromkeys(profiles, "x"), (), history=False, planned=True)
+    toml = scenario(
+        broker, "Asia/Shanghai", profiles, dict.fromkeys(profiles, "x"), (), grant_keys={}, history=False, planned=True
+    )
     (tmp_path / "scenario.toml").write_text(toml)
     read = {entry.id: entry.bookings for entry in read_scenario(tmp_path / "scenario.toml").controllers}
     assert {controller: len(bookings or ()) for controller, bookings in read.items()} == {

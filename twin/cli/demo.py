@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from twin.demo.watch import BoardWatch
 from twin.logs import set_up_logs
 from twin.recorder import system_clock
 from twin.registration import (
+    grant_keys,
     register_controllers,
     register_instruments,
     register_platforms,
@@ -127,7 +128,8 @@ async def _demo(settings: Settings, wanted: _Wanted, console: Console) -> str | 
                 # A database given to us may have been told already.
                 history = settings.database_url is None and is_new(home) and not lifetime.is_lived(home)
                 write_plan(home, await opening.plan(datetime.now(UTC), seeding.parts))
-                toml = _scenario(settings, running, seeding.kept, wanted.traces, history=history)
+                keys = await grant_keys()
+                toml = _scenario(settings, running, seeding.kept, wanted.traces, keys, history=history)
                 await stack.enter_async_context(simulated(home, toml))
                 progress("Waiting for the instruments to come online", None)
                 watch = BoardWatch(running.http, site.CONNECTED)
@@ -195,12 +197,23 @@ def _access(running: Hosted, kept: Secrets, *, own_broker: bool) -> Running:
     return msgspec.structs.replace(open_to_all, mqtt=mqtt, accounts=people.accounts(kept))
 
 
-def _scenario(settings: Settings, running: Hosted, kept: Secrets, traces: Sequence[Path], *, history: bool) -> str:
+def _scenario(
+    settings: Settings,
+    running: Hosted,
+    kept: Secrets,
+    traces: Sequence[Path],
+    keys: Mapping[str, str],
+    *,
+    history: bool,
+) -> str:
     broker = running.broker
     if settings.mqtt_url is None:
         broker = msgspec.structs.replace(broker, username=None, password=None)
     profiles = {controller: profile for controller, (_, profile) in site.connected().items()}
-    return scenario(broker, settings.timezone, profiles, kept.controllers, traces, history=history, planned=True)
+    passwords = kept.controllers
+    return scenario(
+        broker, settings.timezone, profiles, passwords, traces, grant_keys=keys, history=history, planned=True
+    )
 
 
 async def _until_live(watch: BoardWatch, running: Hosted, stop: asyncio.Event, within_s: float) -> str | None:

@@ -33,12 +33,14 @@ def scenario(
     passwords: Mapping[str, str],
     traces: Sequence[Path],
     *,
+    grant_keys: Mapping[str, str],
     history: bool,
     planned: bool = False,
 ) -> str:
     """The scenario (TOML) of the demo: profiles by controller, the first ones replaced by recorded traces.
 
-    With an account in `broker` all speak by it; else each by its own. `history`: they tell of the time before.
+    With an account in `broker` all speak by it; else each by its own. `grant_keys`: what the grants of each are signed
+    with. `history`: they tell of the time before.
     `planned`: people come by the bookings of `write_plan`, and nobody works without a session.
     """
     lines = [f"timezone = {_quoted(timezone)}", 'interval = "1s"']
@@ -53,6 +55,8 @@ def scenario(
         lines += ["[[controllers]]", f"id = {_quoted(controller)}"]
         if broker.username is None:
             lines.append(f"password = {_quoted(passwords[controller])}")
+        if controller in grant_keys:
+            lines.append(f"grant_key = {_quoted(grant_keys[controller])}")
         if index < len(traces):
             lines += [f"trace = {_quoted(str(traces[index].resolve()))}", 'relay = "none"']
         else:

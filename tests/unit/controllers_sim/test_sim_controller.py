@@ -3,6 +3,7 @@
 # ruff: noqa: S311 - seeded chance is what is tested
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -76,16 +77,16 @@ def test_what_happened_while_cut_off_comes_after_the_birth_as_history_in_arrays(
     controller.connected(NOW_MS)
     controller.read(NOW_MS, 2.0)
     kinds = list(said(controller))
-    assert [kind for kind, _ in kinds] == ["birth", "reading", "reading", "card", "reading"]
-    arrays = [payload for _, payload in kinds[1:3]]
+    assert [kind for kind, _ in kinds] == ["birth", "card", "reading", "reading", "reading"], "who is in comes first"
+    arrays = [payload for _, payload in kinds[3:]]
     assert [len(array) for array in arrays] == [MAX_ARRAY, 5]
     assert all(reading["hist"] is True for array in arrays for reading in array)
     assert [reading["seq"] for array in arrays for reading in array] == list(range(MAX_ARRAY + 5))
-    assert kinds[3][1] | {"boot": ""} == {
+    assert kinds[1][1] | {"boot": ""} == {
         "boot": "", "seq": MAX_ARRAY + 5, "ts": NOW_MS, "card": "0a1b2c3d", "action": "tap", "granted": False,
         "hist": True,
     }  # fmt: skip
-    assert "hist" not in kinds[4][1]
+    assert "hist" not in kinds[2][1]
 
 
 def test_a_card_at_a_connected_controller_is_left_to_the_service() -> None:
@@ -119,13 +120,74 @@ def test_only_one_message_is_under_way() -> None:
     assert controller.waiting == 2
 
 
-def test_a_full_queue_gives_up_the_oldest_and_counts_it() -> None:
-    controller = booted(limit=3)
+def _kept(controller: Controller) -> list[dict[str, Any]]:
+    """The buffered readings that it tells of."""
+    controller.connected(NOW_MS)
+    told = [payload for kind, payload in said(controller) if kind == "reading"]
+    return [each for array in told for each in array]
+
+
+def test_history_waits_for_its_time_and_what_is_new_does_not_wait_for_it() -> None:
+    controller = booted()
+    controller.read(NOW_MS, 1.0)
+    controller.connected(NOW_MS)
+    assert controller.take(history=False) is not None, "the birth"
+    controller.delivered()
+    assert controller.take(history=False) is None
+    assert (controller.has_history, controller.waiting) == (True, 1)
+    assert controller.take() is not None
+    assert not controller.has_history
+
+
+def test_history_that_did_not_arrive_is_told_again_in_its_order() -> None:
+    controller = booted()
     for second in range(5):
         controller.read(NOW_MS + second, 1.0)
     controller.connected(NOW_MS)
-    _, (_, kept) = said(controller)
-    assert [reading["seq"] for reading in kept] == [2, 3, 4]
+    controller.take()
+    controller.delivered()
+    controller.take()
+    controller.lost()
+    assert [each["seq"] for each in _kept(controller)] == list(range(5))
+
+
+def test_a_full_store_keeps_every_second_of_the_older_readings() -> None:
+    controller = booted(limit=8)
+    for second in range(9):
+        controller.read(NOW_MS + second * 1000, 1.0)
+    assert [each["seq"] for each in _kept(controller)] == [0, 2, 4, 5, 6, 7, 8]
+    assert controller.given_up == 2
+
+
+def test_readings_are_thinned_until_a_minute_lies_between_them_and_then_the_oldest_go() -> None:
+    controller = booted(limit=100)
+    for second in range(20_000):
+        controller.read(NOW_MS + second * 1000, 1.0)
+    stamps_ms = [each["ts"] for each in _kept(controller)]
+    gaps_ms = [after - before for before, after in pairwise(stamps_ms)]
+    assert len(stamps_ms) <= 100
+    assert max(gaps_ms) <= 60_000
+    assert stamps_ms[-1] - stamps_ms[0] > 45 * 60_000, "a hundred of one a second would be two minutes"
+    assert gaps_ms == sorted(gaps_ms, reverse=True)
+
+
+def test_no_card_is_given_up_while_there_are_readings() -> None:
+    controller = booted(limit=20)
+    for second in range(19):
+        controller.tap(NOW_MS + second * 1000, f"{second:02x}")
+        for part in range(5):
+            controller.read(NOW_MS + second * 1000 + part, 1.0)
+    controller.connected(NOW_MS)
+    told = list(said(controller))
+    assert [payload["card"] for kind, payload in told if kind == "card"] == [f"{each:02x}" for each in range(19)]
+
+
+def test_of_too_many_cards_the_oldest_go() -> None:
+    controller = booted(limit=3)
+    for second in range(5):
+        controller.tap(NOW_MS + second, f"{second:02x}")
+    controller.connected(NOW_MS)
+    assert [payload["card"] for kind, payload in said(controller) if kind == "card"] == ["02", "03", "04"]
     assert controller.given_up == 2
 
 

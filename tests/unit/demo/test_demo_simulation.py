@@ -9,13 +9,14 @@ from twin.demo.simulation import HISTORY, is_new, scenario
 from twin.stream.broker import BrokerAddress
 
 PROFILES = {"ctl-1": "sem", "ctl-2": "hplc"}
+KEYS = {"ctl-2": "ab" * 32}
 
 
 def written(home: Path, *, history: bool, traces: tuple[Path, ...] = ()) -> Path:
     path = home / "scenario.toml"
     passwords = {controller: f'{controller}"\\' for controller in PROFILES}
     broker = BrokerAddress("127.0.0.1", 1884, None, None)
-    path.write_text(scenario(broker, "Asia/Shanghai", PROFILES, passwords, traces, history=history))
+    path.write_text(scenario(broker, "Asia/Shanghai", PROFILES, passwords, traces, grant_keys=KEYS, history=history))
     return path
 
 
@@ -27,6 +28,7 @@ def test_its_scenario_is_read_as_it_was_meant(tmp_path: Path, *, history: bool, 
     assert found.history == expected
     first, second = found.controllers
     assert (first.id, first.password, first.trace, first.relay) == ("ctl-1", 'ctl-1"\\', str(trace), "none")
+    assert (first.grant_key, second.grant_key) == (None, "ab" * 32)
     assert (second.id, second.profile, second.relay_at_start) == ("ctl-2", "hplc", "on")
 
 
