@@ -107,6 +107,10 @@ class Fleet:
         """The present state of a controller's station. Raises KeyError."""
         return self._seats[controller].station
 
+    def told_until_ms(self) -> int:
+        """The last moment at which any station was told something; 0 if none ever was."""
+        return max((_told_ms(seat.station) for seat in self._seats.values()), default=0)
+
     def policy(self, controller: str) -> Policy:
         """The policy in force for a controller's twin. Raises KeyError."""
         return self._seats[controller].fact.policy
@@ -429,6 +433,11 @@ def _looks_alike(before: Physics, after: Physics) -> bool:
     if before.occupancy is None or after.occupancy is None:
         return before.occupancy is after.occupancy
     return before.occupancy.occupied is after.occupancy.occupied
+
+
+def _told_ms(station: Station) -> int:
+    link = station.twin.link
+    return max(station.watch.asked_ms, station.control.settled_ms, 0 if link is None else link.heard_ms)
 
 
 def _with_twin(station: Station, twin: Twin) -> Station:

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from twin.decisions import Verdict
-from twin.events import Arrival, Tick
+from twin.events import Arrival, Message, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.requests import Corrected, Request
@@ -27,6 +27,7 @@ from twin.station import Station
 from twin.store import Batch, Names, Past, Store
 from twin.store.commit import UNAVAILABLE, AnotherWriterError
 from twin.store.rows import to_time
+from twin.stream.backlog import Backlog, came_at
 from twin.stream.backoff import Backoff
 from twin.stream.inbox import Inbox
 from twin.stream.native import Malformed, Reason, decode
@@ -52,9 +53,10 @@ Wish: TypeAlias = Callable[[int, int], Request]
 
 
 class _Waiting(NamedTuple):
-    """A request that has not been told to the fleet yet, and who waits for its answer."""
+    """A request that has not been told to the fleet yet, when it was made, and who waits for its answer."""
 
     wish: Wish
+    asked_ms: int
     answer: asyncio.Future[Answer | None]
 
 
@@ -95,6 +97,8 @@ class Recorder:
         publish: Callable[[Mapping[str, Station], Sequence[Consequences]], None],
         command: Callable[[Sequence[Command]], None],
         metrics: Metrics,
+        backlog: Backlog,
+        mark: Callable[[], None],
         clock: Clock = system_clock,
     ) -> None:
         self._fleet = fleet
@@ -104,7 +108,10 @@ class Recorder:
         self._names = names
         self.number = 0
         """Of the last event that was told to the fleet."""
-        self._at_ms = 0
+        self.at_ms = 0
+        """The fleet's present: what was received until then has been told to it."""
+        self._backlog = backlog
+        self._mark = mark
         self._requests: deque[_Waiting] = deque()
         self._command = command
         self._snapshot_days: dict[str, int] = {}
@@ -115,10 +122,13 @@ class Recorder:
         self.failing_since_ms: int | None = None
         self.failure = ""
 
-    def ask(self, wish: Wish) -> asyncio.Future[Answer | None]:
-        """Tell the fleet of a request; what it answers is known once it is recorded."""
+    def ask(self, wish: Wish, asked_ms: int | None = None) -> asyncio.Future[Answer | None]:
+        """Tell the fleet of a request; what it answers is known once it is recorded.
+
+        It is told once everything has been told that was received before `asked_ms`: now, if not given.
+        """
         answer = asyncio.get_running_loop().create_future()
-        self._requests.append(_Waiting(wish, answer))
+        self._requests.append(_Waiting(wish, self._clock() if asked_ms is None else asked_ms, answer))
         self._inbox.nudge()
         return answer
 
@@ -138,31 +148,46 @@ class Recorder:
         """Take up messages and the passing of time until nothing waits and the store is free, or it is enough."""
         work = _Work()
         while not (work.is_enough() or (work and storing.done() and not self._inbox and not self._requests)):
-            deliveries = await self._inbox.take(0.0 if self._requests else self._until_due_s())
+            deliveries = await self._inbox.take(0.0 if self._is_asked() else self._until_due_s())
             for delivery in deliveries:
                 self._take_up(delivery, work)
             work.deliveries += deliveries
-            while self._requests:
+            while self._is_asked():
                 self._answer(self._requests.popleft(), work)
-            work.batch.add(self._fleet.handle(Tick(self._now_ms())))
+            self.at_ms = max(self.at_ms, self._told_until_ms())
+            work.batch.add(self._fleet.handle(Tick(self.at_ms)))
             await asyncio.sleep(0)  # boards and health checks get their turn
         self._close(work.batch)
         return work
 
     def _close(self, batch: Batch) -> None:
         """What the batch leaves behind, before the fleet goes on."""
-        batch.number, batch.at_ms = self.number, self._at_ms
+        batch.number, batch.at_ms = self.number, self.at_ms
         batch.stations = {controller: self._fleet.station(controller) for controller in batch.changed}
         for controller in batch.changed:
-            day = (self._at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
+            day = (self.at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
             if self._snapshot_days.get(controller) != day:
                 self._snapshot_days[controller] = day
                 batch.snapshots.append(controller)
 
-    def _now_ms(self) -> int:
-        """The time that the fleet is told: it never runs backwards."""
-        self._at_ms = max(self._at_ms, self._clock())
-        return self._at_ms
+    def _told_until_ms(self) -> int:
+        """The moment up to which nothing is left that was received before; the time that the fleet may be told."""
+        if self._backlog.is_stuck():
+            log.warning("backlog.unmarked")
+            self._backlog.end()
+        if not self._backlog.is_over:
+            return self.at_ms
+        now_ms, oldest_ms = self._clock(), self._inbox.oldest_ms()
+        return now_ms if oldest_ms is None else min(now_ms, oldest_ms)
+
+    def _is_asked(self) -> bool:
+        """Is there a request whose turn has come? What was received before it comes first."""
+        return bool(self._requests) and self._requests[0].asked_ms <= max(self.at_ms, self._told_until_ms())
+
+    def behind_s(self) -> float:
+        """How far the fleet's present is behind, while something waits to be told."""
+        abreast = self._backlog.is_over and not self._inbox
+        return 0.0 if abreast else max(0, self._clock() - self.at_ms) / 1000
 
     def _next_number(self) -> int:
         self.number += 1
@@ -171,7 +196,8 @@ class Recorder:
     def _answer(self, waiting: _Waiting, work: _Work) -> None:
         if waiting.answer.cancelled():  # nobody waits for it any more: it has failed closed
             return
-        request = waiting.wish(self._next_number(), self._now_ms())
+        self.at_ms = max(self.at_ms, waiting.asked_ms)
+        request = waiting.wish(self._next_number(), self.at_ms)
         outcome = self._fleet.handle(request)
         work.batch.requests.append(request)
         work.batch.add(outcome)
@@ -195,6 +221,10 @@ class Recorder:
 
     def _take_up(self, delivery: Delivery, work: _Work) -> None:
         source = self._topics.source(delivery.topic)
+        self._backlog.move()
+        if delivery.topic == self._topics.mark():
+            self._backlog.hear(delivery.payload)
+            return
         if source is None:
             self._quarantine(work, delivery, Malformed(Reason.UNKNOWN_TOPIC, "no such topic", delivery.payload))
             return
@@ -207,9 +237,14 @@ class Recorder:
         for each in malformed:
             self._quarantine(work, delivery, each)
         for message in messages:
-            self._at_ms = max(self._at_ms, delivery.received_ms)
-            arrival = Arrival(controller, self._at_ms, message, self._next_number())
+            self.at_ms = max(self.at_ms, self._received_ms(message, controller, delivery))
+            arrival = Arrival(controller, self.at_ms, message, self._next_number())
             self._file(arrival, self._fleet.handle(arrival), delivery, work)
+
+    def _received_ms(self, message: Message, controller: str, delivery: Delivery) -> int:
+        if self._backlog.is_over:
+            return delivery.received_ms
+        return came_at(message, self._fleet.twin(controller).skew_ms, self.at_ms, delivery.received_ms)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
         work.verdicts[outcome.verdict] += 1
@@ -267,7 +302,7 @@ class Recorder:
 
     def _refold(self, batch: Batch, controller: str, past: Past) -> tuple[Outcome, Sequence[Billed]]:
         outcome, billed = self._fleet.refold(
-            controller, past.base, past.told, self._at_ms, visits=past.visits, bills=past.bills
+            controller, past.base, past.told, self.at_ms, visits=past.visits, bills=past.bills
         )
         batch.stations[controller] = self._fleet.station(controller)
         return outcome, billed
@@ -286,3 +321,4 @@ class Recorder:
         if self.failing_since_ms is not None:
             log.info("store.recovered", after_s=(self._clock() - self.failing_since_ms) / 1000)
             self.failing_since_ms, self.failure = None, ""
+            self._mark()  # the broker may have held messages back

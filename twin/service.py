@@ -36,6 +36,7 @@ from twin.store.history import History
 from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
 from twin.store.restore import read_accounts, read_checkpoints, read_facts, read_silences, read_site_alert
+from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.commands import wire_command
 from twin.stream.inbox import Inbox
@@ -78,7 +79,10 @@ class TwinService:
         topics, broker = Topics(settings.topic_prefix), parse_broker(settings.mqtt_url)
         site = settings.topic_prefix.replace("/", "-")
         self._topics = topics
-        self._reader = Reader(broker, f"twin-reader-{site}", topics, self._note_broker)
+        self._backlog = backlog = Backlog()
+        self._reader = Reader(
+            broker, f"twin-reader-{site}", topics, on_link=self._note_broker, backlog=backlog, clock=clock
+        )
         self._writer = StateWriter(broker, f"twin-writer-{site}", self._public)
         self._recorder = Recorder(
             self._fleet,
@@ -90,6 +94,8 @@ class TwinService:
             publish=self._show,
             command=self._tell,
             metrics=self._metrics,
+            backlog=backlog,
+            mark=self._reader.mark,
             clock=clock,
         )
         self._retained = RetainedWriter(broker, f"twin-grants-{site}")
@@ -105,6 +111,8 @@ class TwinService:
         """Take the writer's place, put the fleet where it was, and only then listen."""
         self._recorder.number = await self._store.open()
         await self._restore(pool)
+        self._recorder.at_ms = self._fleet.told_until_ms() or self.now_ms()
+        self._backlog.begin()  # before the broker has been asked, nobody knows what has come since then
         self._show({controller: self._fleet.station(controller) for controller in self._fleet}, ())
         self.finished = asyncio.create_task(self._run(), name="service")
 
@@ -126,7 +134,7 @@ class TwinService:
             self._fleet.site.restore(alert)
         changed = news(present, logged)
         for each in changed:
-            self._recorder.ask(partial(_learnt, each))
+            self._recorder.ask(partial(_learnt, each), asked_ms=0)
         log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints), facts=len(changed))
 
     async def stop(self) -> None:

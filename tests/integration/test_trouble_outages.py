@@ -151,6 +151,35 @@ async def test_the_broker_restarts_while_the_service_is_away(site: Site) -> None
         await speaker.end()
 
 
+async def test_an_hour_without_the_service_leaves_no_trace_in_the_ledger(site: Site) -> None:
+    """What waits at the broker goes by the time at which it came, and timers by theirs."""
+    start_ms = now_ms() // 60_000 * 60_000 - 2 * 3_600_000
+    minutes = [start_ms + minute * 60_000 for minute in range(90)]
+    async with site.serving(lambda: minutes[1]) as service, site.speaking() as voice:
+        for ts in minutes[:2]:
+            await voice.read(100.0, ts)
+        await until(site.readings)
+        assert service.view("I0")
+    async with site.speaking(boot="boot-2") as voice:
+        for ts in minutes[2:]:
+            await voice.read(100.0 if ts < minutes[40] else 1.0, ts)
+    async with site.serving() as service:
+        await until(lambda: all_stored(site, len(minutes)))
+        await until(lambda: shown_offline(service))
+    received = await site.sql("SELECT extract(epoch FROM received - time) AS late FROM reading ORDER BY time OFFSET 2")
+    assert {float(row["late"]) for row in received} == {0.0}
+    told = await site.sql("SELECT start, category FROM segment WHERE instrument_id = 1 ORDER BY start")
+    told_ms = [(int(row["start"].timestamp() * 1000), row["category"]) for row in told]
+    silent_ms = minutes[-1] + 90_000
+    assert told_ms[-3:] == [(start_ms + 30_000, "unauthorised"), (minutes[40] + 60_000, "off"), (silent_ms, "unknown")]
+    await site.check_ledgers()
+
+
+def shown_offline(service: TwinService) -> bool:
+    view = service.view("I0")
+    return view is not None and view.link == "offline"
+
+
 @pytest.mark.parametrize("end", [Postgres.stop, Postgres.kill], ids=["stops", "crashes"])
 async def test_the_database_goes_away_under_load(
     site: Site, postgres: Postgres, end: Callable[[Postgres], Awaitable[None]]

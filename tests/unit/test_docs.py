@@ -207,6 +207,7 @@ def test_every_topic_is_in_the_contract() -> None:
     topics = Topics()
     expected = {f"{topics.prefix}/{{controller}}/{kind}" for kind in Upward}
     expected |= {topics.command("{controller}"), topics.grants("{controller}"), topics.public_twin("{instrument}")}
+    expected |= {topics.mark()}
     assert set(_named(_section(_page("wire.md"), "## MQTT"))) >= expected
     assert {name for name in _marked(_page("wire.md")) if name.startswith(f"{topics.prefix}/")} == expected
 

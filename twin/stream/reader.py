@@ -6,14 +6,15 @@ again after a reconnect: its limit of messages in flight bounds what waits here.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import aiomqtt
 import structlog
 from paho.mqtt.enums import MessageType
 
+from twin.stream.backlog import Backlog
 from twin.stream.backoff import Backoff
 from twin.stream.broker import BrokerAddress
 from twin.stream.intake import Intake
@@ -52,11 +53,23 @@ class _Gathering:
 class Reader:
     """Subscribes to everything controllers say, in a session that the broker keeps while we are away."""
 
-    def __init__(self, broker: BrokerAddress, client_id: str, topics: Topics, on_link: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        client_id: str,
+        topics: Topics,
+        *,
+        on_link: Callable[[bool], None],
+        backlog: Backlog,
+        clock: Callable[[], int],
+    ) -> None:
         self._broker = broker
         self._client_id = client_id
         self._topics = topics
         self._on_link = on_link
+        self._backlog = backlog
+        self._clock = clock
+        self._marking: asyncio.Task[None] | None = None
         self._connection = 0
         self._client: aiomqtt.Client | None = None
         self._latest_ms = 0
@@ -72,6 +85,8 @@ class Reader:
                 log.warning("broker.lost", error=str(error), retry_s=round(backoff.next_s, 1))
             finally:
                 self._client = None
+                self._stop_marking()
+                self._backlog.end()
                 self._on_link(False)
             await backoff.wait()
 
@@ -85,6 +100,7 @@ class Reader:
         async with client:
             self._client = client
             await client.subscribe([(each, 1) for each in self._topics.subscriptions()])
+            self.mark()
             backoff.reset()
             self._on_link(True)
             log.info("broker.connected", host=self._broker.host, port=self._broker.port)
@@ -95,9 +111,23 @@ class Reader:
                 yield gathering.all()  # a broker that crashed may have forgotten what it had sent
                 raise
 
+    def mark(self) -> None:
+        """Find out when everything has been handed out that waits at the broker now."""
+        if self._client is not None:
+            self._stop_marking()
+            self._marking = asyncio.create_task(self._publish_mark(self._client, self._backlog.begin()))
+
+    def _stop_marking(self) -> None:
+        if self._marking is not None:
+            self._marking.cancel()
+
+    async def _publish_mark(self, client: aiomqtt.Client, mark: bytes) -> None:
+        with suppress(aiomqtt.MqttError):  # a connection that is lost ends the backlog as well
+            await client.publish(self._topics.mark(), mark, qos=1)
+
     def _now_ms(self) -> int:
         """Time of receipt. It never runs backwards, whatever the machine's clock does."""
-        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
+        self._latest_ms = max(self._latest_ms, self._clock())
         return self._latest_ms
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:

@@ -27,8 +27,12 @@ class Topics(msgspec.Struct, frozen=True):
     prefix: str = "users/v1"
 
     def subscriptions(self) -> tuple[str, ...]:
-        """The filters that together match everything that controllers say."""
-        return tuple(f"{self.prefix}/+/{kind}" for kind in Upward)
+        """The filters that together match everything that controllers say, and the service's own marks."""
+        return (*(f"{self.prefix}/+/{kind}" for kind in Upward), self.mark())
+
+    def mark(self) -> str:
+        """Where the service tells itself that all that came before has been handed out."""
+        return f"{self.prefix}/service/mark"
 
     def source(self, topic: str) -> tuple[str, Upward] | None:
         """Controller and kind of an upward topic; None for any other."""

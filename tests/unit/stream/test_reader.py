@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from twin.recorder import system_clock
+from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.packets import Delivery
 from twin.stream.reader import Reader
-from twin.stream.topics import Topics, Upward
+from twin.stream.topics import Topics
 
 TOPIC = b"users/v1/c1/reading"
 CONNACK = b"\x20\x02\x00\x00"
+FILTERS = len(Topics().subscriptions())
 
 
 def publish(mid: int) -> bytes:
@@ -22,7 +25,7 @@ def publish(mid: int) -> bytes:
 
 
 def suback(subscribe: bytes) -> bytes:
-    return bytes([0x90, 2 + len(Upward)]) + subscribe[2:4] + bytes([1] * len(Upward))
+    return bytes([0x90, 2 + FILTERS]) + subscribe[2:4] + bytes([1] * FILTERS)
 
 
 class CrashingBroker:
@@ -65,7 +68,8 @@ async def heard(reader: Reader, count: int) -> list[Delivery]:
 
 async def test_what_arrived_before_the_crash_is_handed_out(broker: CrashingBroker) -> None:
     links: list[bool] = []
-    reader = Reader(parse_broker(f"mqtt://127.0.0.1:{broker.port}"), "reader", Topics(), links.append)
+    address = parse_broker(f"mqtt://127.0.0.1:{broker.port}")
+    reader = Reader(address, "reader", Topics(), on_link=links.append, backlog=Backlog(), clock=system_clock)
     async with asyncio.timeout(10):
         deliveries = await heard(reader, 2 * broker.messages)
     first, second = deliveries[: broker.messages], deliveries[broker.messages :]

@@ -42,7 +42,8 @@ def test_the_prefix_is_a_setting(prefix: str) -> None:
     assert topics.source(f"{prefix}/c1/ack") == ("c1", Upward.ACK)
     assert topics.command("c1") == f"{prefix}/c1/command"
     assert topics.public_twin("SEM-01") == f"{prefix}/twin/SEM-01"
-    assert all(each.startswith(f"{prefix}/+/") for each in topics.subscriptions())
+    assert all(each.startswith(f"{prefix}/+/") for each in topics.subscriptions() if each != topics.mark())
+    assert topics.source(topics.mark()) is None
 
 
 def test_a_dot_in_the_prefix_stands_for_itself() -> None:
