@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 import msgspec
+from paho.mqtt import client as paho
 
 _FORM = (
     "MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://); in a password / # ? @ are %2F %23 %3F %40"
@@ -13,10 +14,17 @@ _FORM = (
 
 
 class Client(aiomqtt.Client):
-    """aiomqtt's client, which leaves the end of a connection unasked for where something else noticed it first.
+    """aiomqtt's client, which notices ends of connections that aiomqtt leaves unnoticed.
 
-    asyncio would complain of each of them, at a time of its own choosing.
+    The end of a connection where something else noticed it first: asyncio would complain of each of them, at a time of
+    its own choosing. And one that ends before the broker has answered, as behind a forwarder whose broker is away:
+    aiomqtt would wait for its time-out, and nothing would be heard for that long.
     """
+
+    def _on_disconnect(self, client: paho.Client, userdata: Any, *told: Any) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("the connection ended before the broker had answered"))
+        super()._on_disconnect(client, userdata, *told)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

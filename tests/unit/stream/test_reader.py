@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 
+import aiomqtt
 import pytest
 
 from twin.recorder import system_clock
@@ -77,3 +78,18 @@ async def test_what_arrived_before_the_crash_is_handed_out(broker: CrashingBroke
     assert {each.connection for each in first} == {1}, "none of the first connection is missing"
     assert {each.connection for each in second} == {2}
     assert links[:2] == [True, False]
+
+
+async def test_a_broker_that_hangs_up_before_it_answers_is_not_waited_for() -> None:
+    """As a forwarder does whose broker is away: waiting for a time-out would leave the service deaf for its length."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1") as server:
+        client = parse_broker(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}").client()
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                with pytest.raises(aiomqtt.MqttError, match="before the broker had answered"):
+                    await client.__aenter__()
