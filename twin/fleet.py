@@ -259,10 +259,15 @@ class Fleet:
         twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
         seat.station = _with_twin(station, twin)
         self._set_timer(controller, seat, arrival.received_ms, book.due_ms)
-        seat.leave_trail(book)
         marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
         rewrites = () if spans is None else (Rewrite(controller, spans),)
-        return Outcome(verdict, at_ms, (controller,), rewrites, marks)
+        since_ms = ledger.disturbed_ms(before.book.visits, spans)
+        if since_ms is None:
+            seat.leave_trail(book)
+            return Outcome(verdict, at_ms, (controller,), rewrites, marks)
+        seat.refolding = True  # a session has been charged without what this tells of
+        refold = Refold(controller, since_ms, seat.trail_before((since_ms, "", -2)))
+        return Outcome(verdict, at_ms, (controller,), rewrites, marks, (refold,))
 
     def _turn(
         self, seat: _Seat, cause: Cause, now_ms: int, verdict: Verdict = Verdict.LIVE, at_ms: int | None = None

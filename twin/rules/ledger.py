@@ -213,6 +213,13 @@ def changed_spans(old: tuple[Span, ...], new: tuple[Span, ...]) -> tuple[Span, .
     return new[same - 1 :] if starts_later else new[same:]
 
 
+def disturbed_ms(visits: tuple[Visit, ...], spans: tuple[Span, ...] | None) -> int | None:
+    """From when on new spans change what a session was that is over, and charged by the old ones; None: none."""
+    if spans is None or all(each.end_ms <= spans[0].start_ms for each in visits if each.end_ms < FOREVER_MS):
+        return None
+    return spans[0].start_ms
+
+
 def _written(book: Book, since_ms: int, until_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
     """The book with its spans written anew, and what of them changes. `since_ms`: the newest message until now."""
     spans = _spans(book, since_ms - policy.clock_tolerance_ms, until_ms, policy)

@@ -14,7 +14,7 @@ from tests.rules.engine_words import HERE, SHANGHAI, clock_ms
 from tests.rules.tables import Scenario
 from twin.alerts import AlertKind, AlertState
 from twin.directory import BookingFact, InstrumentFact, ProjectFact
-from twin.events import Ack, Arrival
+from twin.events import Ack, Arrival, Reading, Tick
 from twin.parties import Booking, Downtime, DowntimeCause, Project
 from twin.permission import AccessCode
 from twin.policy import Cut, Policy
@@ -309,3 +309,57 @@ def test_a_booking_is_missed_though_one_before_it_was_used() -> None:
     desk.wait(theirs.start_ms + 30 * MINUTE_MS)
     told = [each for follows in desk.lab.follows for each in follows.bookings]
     assert told == [BookingRecord("B1", BookingState.USED), BookingRecord("B2", BookingState.NO_SHOW)]
+
+
+def charged(desk: Desk) -> list[Decimal]:
+    return [each.line.gross_cny for each in desk.lab.charges]
+
+
+@pytest.mark.parametrize(("first_w", "lines"), [(0.0, ("4.00", "3.00")), (3000.0, ("6.00", "2.00"))])
+def test_readings_that_were_held_up_correct_the_bill_of_a_session_that_has_ended(
+    first_w: float, lines: tuple[str, str]
+) -> None:
+    """The broker was out of reach: in order, not buffered, and told after the session had been charged."""
+    tariff = replace(TARIFF, idle_percent=50)
+    desk = Desk(Policy(walk_in=True), prices=PriceList(versions=(tariff,)))
+    desk.unlock("Li", NINE_MS)
+    desk.tell(Arrival("controller", NINE_MS + 1_000, Reading("boot-1", 50, NINE_MS + 1_000, first_w, relay=True)))
+    desk.device.happen("goes silent", NINE_MS)
+    desk.lock("Li", NINE_MS + 4 * MINUTE_MS)
+    assert charged(desk) == [Decimal(lines[0])], "what nobody has told of counts as idle"
+    back_ms = NINE_MS + 5 * MINUTE_MS
+    for minute in range(1, 5):
+        at_ms = NINE_MS + minute * MINUTE_MS - 1
+        desk.tell(Arrival("controller", back_ms, Reading("boot-1", 100 + minute, at_ms, 3000.0, relay=True)))
+    assert charged(desk) == [Decimal(lines[0])], "not before the ledger has been computed anew"
+    desk.lab.commit(back_ms)
+    assert charged(desk) == [Decimal(each) for each in lines]
+    desk.lab.commit(back_ms + MINUTE_MS)
+    assert len(charged(desk)) == 2, "once"
+
+
+def test_readings_that_were_held_up_and_come_one_by_one_correct_the_bill_each() -> None:
+    desk = Desk(Policy(walk_in=True), prices=PriceList(versions=(replace(TARIFF, idle_percent=50),)))
+    desk.unlock("Li", NINE_MS)
+    desk.tell(Arrival("controller", NINE_MS + 1_000, Reading("boot-1", 50, NINE_MS + 1_000, 3000.0, relay=True)))
+    desk.device.happen("goes silent", NINE_MS)
+    desk.lock("Li", NINE_MS + 4 * MINUTE_MS)
+    costs = [sum(charged(desk))]
+    for minute in (1, 2, 3):
+        at_ms, back_ms = NINE_MS + minute * MINUTE_MS + 10_000, NINE_MS + 5 * MINUTE_MS + minute
+        desk.tell(Arrival("controller", back_ms, Reading("boot-1", 100 + minute, at_ms, 3000.0, relay=True)))
+        desk.lab.commit(back_ms)
+        costs.append(sum(charged(desk)))
+    assert costs == [6, 7, 8, 8], "each vouches for a minute and a half"
+
+
+@pytest.mark.parametrize("power_w", [0.0, 3000.0])
+def test_readings_after_the_end_of_a_session_leave_its_bill_alone(power_w: float) -> None:
+    desk = Desk(Policy(walk_in=True))
+    desk.unlock("Li", NINE_MS)
+    desk.lock("Li", NINE_MS + 10 * MINUTE_MS)
+    before = desk.lab.fleet.handle(Tick(NINE_MS + 10 * MINUTE_MS))
+    outcome = desk.lab.handle(
+        Arrival("controller", NINE_MS + 11 * MINUTE_MS, Reading("boot-1", 100, NINE_MS + 10 * MINUTE_MS, power_w))
+    )
+    assert (before.refolds, outcome.refolds) == ((), ())

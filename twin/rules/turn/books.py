@@ -35,6 +35,8 @@ def enter(turn: Turn, heard: Heard) -> None:
         turn.follows.marks.append(Mark(heard.arrival.controller, heard.at_ms, book))
     turn.put(twin=_replace(after, book=book))
     _write(turn, spans)
+    if (since_ms := ledger.disturbed_ms(before.book.visits, spans)) is not None:
+        _refold(turn, since_ms)  # it was held up on its way, and the session has been charged without it
 
 
 def keep(turn: Turn, at_ms: int) -> None:
