@@ -83,6 +83,10 @@ def chaos_table(result: chaos.Result) -> Table:
         ("readings acknowledged", result.readings),
         ("messages acknowledged", result.messages),
         ("of these lost by a broker that crashed", result.forgotten),
+        ("asked for over HTTP", result.attempts),
+        ("sessions", result.sessions),
+        ("sessions that never opened", result.void),
+        ("charge lines", result.charges),
         ("ends of the service by itself", result.service_ends),
     ):
         table.add_row(what, f"{count:,}")

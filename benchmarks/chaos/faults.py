@@ -105,6 +105,14 @@ class Disk:
         self._filler.unlink(missing_ok=True)
 
 
+class Outage(msgspec.Struct, frozen=True):
+    """A fault, and from when until when it was, ms since the epoch."""
+
+    fault: Fault
+    from_ms: int
+    until_ms: int
+
+
 class Forgotten(msgspec.Struct):
     """What a broker that was killed, or lost its file, may have acknowledged and have no more, ms since the epoch."""
 
@@ -126,8 +134,7 @@ class Mischief:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.done: Counter[str] = Counter()
         self.not_run: Counter[str] = Counter()
-        self.deaf: list[tuple[int, int]] = []
-        """When the service could not hear the broker, whatever it believed."""
+        self.outages: list[Outage] = []
         self.lost: list[Forgotten] = []
 
     async def carry_out(self, fault: Fault) -> None:
@@ -141,8 +148,7 @@ class Mischief:
             from_ms = now_ms()
             await self._do(fault)
             self.done[fault.name] += 1
-            if fault.target in {"service", "service-broker"}:
-                self.deaf.append((from_ms, now_ms()))
+            self.outages.append(Outage(fault, from_ms, now_ms()))
 
     async def _do(self, fault: Fault) -> None:
         match fault.kind:
@@ -214,7 +220,9 @@ class Mischief:
         )
 
     def _was_deaf(self, from_ms: int, until_ms: int) -> bool:
-        told = any(start_ms <= until_ms and end_ms >= from_ms for start_ms, end_ms in self.deaf)
+        """Could the service not hear the broker at some moment, whatever it believed?"""
+        deaf = [each for each in self.outages if each.fault.target in {"service", "service-broker"}]
+        told = any(each.from_ms <= until_ms and each.until_ms >= from_ms for each in deaf)
         return told or self._vitals.hearing.was_away(from_ms, until_ms)
 
 

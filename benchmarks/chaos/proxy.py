@@ -73,6 +73,8 @@ class Proxy:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 await self._flowing.wait()
+                if writer.is_closing():
+                    return
                 writer.write(data)
                 await writer.drain()
         await self._flowing.wait()

@@ -2,18 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
 
+from benchmarks.chaos.book import Identity
+from benchmarks.chaos.books import Books, read_books
 from benchmarks.chaos.faults import Fault, draw
-from benchmarks.chaos.messages import Ledger, judge_messages, missing, stored_messages
+from benchmarks.chaos.messages import judge_messages, missing, stored_messages
 from benchmarks.chaos.opening import Plan, Running, opened
+from benchmarks.chaos.people import People, signed_in
+from benchmarks.chaos.referee import Referee
+from benchmarks.chaos.relays import unsettled
+from benchmarks.chaos.replaying import judge_replay, replayed
 from benchmarks.chaos.vitals import now_ms
 from twin.servers import Progress
 
 _LOOK_S = 0.2
+SETTLED_S = 45.0
+"""How long it may take until each relay is as it was commanded to be; a cooldown and two time-outs fit in."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -31,6 +40,14 @@ class Result(msgspec.Struct, frozen=True):
     """With births, cards and answers."""
     forgotten: int
     """Messages that a broker which crashed or lost its file had acknowledged and could not hand on."""
+    attempts: int
+    """What people asked for over HTTP."""
+    sessions: int
+    """That opened."""
+    void: int
+    """That never did."""
+    charges: int
+    """Lines."""
     service_ends: int
     """How often the service ended by itself."""
     worst_catch_up_s: float
@@ -40,16 +57,19 @@ class Result(msgspec.Struct, frozen=True):
 class Chaos:
     """A running site under attack."""
 
-    def __init__(self, plan: Plan, progress: Progress, running: Running) -> None:
+    def __init__(self, plan: Plan, progress: Progress, running: Running, people: People) -> None:
         self._plan = plan
         self._progress = progress
         self._running = running
         self._mischief = running.mischief
         self._vitals = running.vitals
-        self._ledger = Ledger()
+        self._people = people
+        self._referee = Referee(running.site)
+        self._books: Books | None = None
         self._rounds = 0
         self._worst_s = 0.0
         self._differences: list[str] = []
+        self._known: set[str] = set()
         self.is_lost = False
         """It did not get well again: nothing more can be learnt."""
 
@@ -59,43 +79,82 @@ class Chaos:
         named = ", ".join(each.name for each in faults)
         self._progress(f"Round {number + 1} of {self._plan.rounds}: {named}", number / self._plan.rounds)
         self._running.quiet.unlink(missing_ok=True)
-        await asyncio.gather(asyncio.sleep(self._plan.busy_s), *(self._mischief.carry_out(each) for each in faults))
+        living = asyncio.create_task(self._people.live(number), name="people")
+        await asyncio.gather(self._attack(faults), asyncio.sleep(self._plan.busy_s))
+        living.cancel()
+        with suppress(asyncio.CancelledError):
+            await living
         self._running.quiet.touch()
         self._rounds += 1
-        found = [each async for each in self._judge()]
+        found = [each async for each in self._judge() if each not in self._known]
+        self._known |= set(found)
         self._differences += [f"round {number + 1} ({_told(faults)}): {each}" for each in found]
 
-    async def _judge(self) -> AsyncIterator[str]:
+    async def _attack(self, faults: Sequence[Fault]) -> None:
+        """All faults of a round, and then how long it takes until what was acknowledged by their end is on record."""
+        await asyncio.gather(*(self._mischief.carry_out(each) for each in faults))
         since_s = time.monotonic()
+        self._read()
+        behind = set(self._referee.ledger.acknowledged)
+        if await self._wait(self._is_well):
+            async with self._connected() as connection:
+                await self._wait(lambda: self._caught_up(connection, behind))
+        self._worst_s = max(self._worst_s, time.monotonic() - since_s)
+
+    async def _judge(self) -> AsyncIterator[str]:
         well = await self._wait(self._is_well)
         if not well:
             self.is_lost = True
             yield f"not well within {self._plan.patience_s:.0f} s; the service said:\n{self._running.service.said()}"
             return
-        self._read()
+        async with self._connected() as connection:
+            if not await self._wait(self._people.clear):
+                yield "not all sessions could be ended"
+            if not await self._wait(self._is_settled, SETTLED_S):
+                for each in unsettled(await self._people.twins(), self._referee.relays(), now_ms()):
+                    yield each
+            async for each in self._compare(connection):
+                yield each
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(self._running.database_url())
         try:
-            await self._wait(lambda: self._caught_up(connection))
-            self._worst_s = max(self._worst_s, time.monotonic() - since_s)
-            stored, twice = await stored_messages(connection)
-            lost = missing(self._ledger, stored, self._mischief.is_excused)
-            self._read()
-            for each in judge_messages(self._ledger, stored, twice, lost):
-                yield each
+            yield connection
         finally:
             await connection.close()
+
+    async def _compare(self, connection: asyncpg.Connection) -> AsyncIterator[str]:
+        self._read()
+        await self._wait(lambda: self._caught_up(connection, self._referee.ledger.acknowledged))
+        books = self._books = await read_books(connection)
+        stored, twice = await stored_messages(connection)
+        lost = missing(self._referee.ledger, stored, self._mischief.is_excused)
+        self._read()
+        for each in judge_messages(self._referee.ledger, stored, twice, lost):
+            yield each
+        outages = [(each.from_ms, each.until_ms) for each in self._mischief.outages]
+        for each in self._referee.judge(books, self._people.attempts, stored, outages, now_ms()):
+            yield each
+        for each in judge_replay(await replayed(self._running.database_url())):
+            yield each
+
+    async def _is_settled(self) -> bool:
+        self._read()
+        return not any(unsettled(await self._people.twins(), self._referee.relays(), now_ms()))
 
     async def _is_well(self) -> bool:
         since_ms = self._vitals.well.since_ms
         return since_ms is not None and now_ms() - since_ms > 1000 * _LOOK_S
 
-    async def _caught_up(self, connection: asyncpg.Connection) -> bool:
-        """All that was acknowledged before this look began is there."""
+    async def _caught_up(self, connection: asyncpg.Connection, wanted: Iterable[Identity]) -> bool:
+        """All of these are on record, but for what the broker has lost."""
         stored, _ = await stored_messages(connection)
-        return not missing(self._ledger, stored, self._mischief.is_excused)
+        lost = missing(self._referee.ledger, stored, self._mischief.is_excused)
+        return not set(lost).intersection(wanted)
 
-    async def _wait(self, condition: Callable[[], Awaitable[bool]]) -> bool:
-        deadline_s = time.monotonic() + self._plan.patience_s
+    async def _wait(self, condition: Callable[[], Awaitable[bool]], within_s: float | None = None) -> bool:
+        deadline_s = time.monotonic() + (within_s or self._plan.patience_s)
         while time.monotonic() < deadline_s:
             if await condition():
                 return True
@@ -104,19 +163,24 @@ class Chaos:
 
     def _read(self) -> None:
         for entry in self._running.book.news():
-            self._ledger.take(entry)
+            self._referee.take(entry)
 
     def result(self, seconds: float) -> Result:
         """What it came to so far."""
+        books = self._books
         return Result(
             plan=self._plan,
             rounds=self._rounds,
             seconds=round(seconds, 1),
             faults=dict(sorted(self._mischief.done.items())),
             not_run=dict(self._mischief.not_run),
-            readings=self._ledger.readings(),
-            messages=len(self._ledger.acknowledged),
-            forgotten=len(self._ledger.forgotten),
+            readings=self._referee.ledger.readings(),
+            messages=len(self._referee.ledger.acknowledged),
+            forgotten=len(self._referee.ledger.forgotten),
+            attempts=len(self._people.attempts),
+            sessions=0 if books is None else sum(each.opened_ms is not None for each in books.sessions),
+            void=0 if books is None else sum(each.opened_ms is None for each in books.sessions),
+            charges=0 if books is None else sum(len(each) for each in books.charges.values()),
             service_ends=len(self._running.service.ended_by_itself),
             worst_catch_up_s=round(self._worst_s, 1),
             differences=tuple(self._differences),
@@ -130,8 +194,8 @@ def _told(faults: tuple[Fault, ...]) -> str:
 async def run(plan: Plan, progress: Progress) -> Result:
     """Carry it out. Raises BenchError or ServersError where it cannot be done."""
     started_s = time.monotonic()
-    async with opened(plan, progress) as site:
-        chaos = Chaos(plan, progress, site)
+    async with opened(plan, progress) as running, signed_in(running.site, running.http, plan.seed) as people:
+        chaos = Chaos(plan, progress, running, people)
         for number in range(plan.rounds):
             await chaos.round(number)
             if chaos.is_lost:

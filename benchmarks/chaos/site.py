@@ -28,15 +28,19 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 TIMEZONE = "Asia/Shanghai"
 PROJECT = "P"
 STAFF = "staff"
+STALE_MS = 5_000
+HOLD_MS = 1_000
+GRACE_MS = 1_000
+COOLDOWN_MAX_MS = 15_000
 POLICY: dict[str, object] = {
-    "stale_after_ms": 5_000,
+    "stale_after_ms": STALE_MS,
     "offline_after_ms": 15_000,
-    "power_hold_ms": 1_000,
+    "power_hold_ms": HOLD_MS,
     "command_timeout_ms": 4_000,
-    "cooldown_max_ms": 15_000,
+    "cooldown_max_ms": COOLDOWN_MAX_MS,
     "reconcile_after_ms": 3_000,
     "clear_ms": 2_000,
-    "grace_ms": 1_000,
+    "grace_ms": GRACE_MS,
     "early_ms": 0,
     "walk_in": True,
     "walk_in_free_ms": 0,

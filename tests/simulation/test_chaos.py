@@ -38,6 +38,8 @@ def test_nothing_is_lost_and_nothing_twice(temporary: Path) -> None:
     assert result.differences == ()
     assert result.rounds == 4
     assert result.readings > 200
+    assert result.sessions > 5
+    assert result.charges >= result.sessions
     assert {f"kill: {part}" for part in PARTS} <= result.faults.keys(), "whoever was to be killed was"
     assert list(temporary.iterdir()) == [], "nothing is left behind"
 

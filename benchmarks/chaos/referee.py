@@ -1,0 +1,61 @@
+"""The referee: what the controllers wrote and people were told, and what is in the books, held against each other."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from benchmarks.chaos.bills import story_of
+from benchmarks.chaos.book import Entry, Identity, Made, Switched
+from benchmarks.chaos.books import Books
+from benchmarks.chaos.messages import Ledger
+from benchmarks.chaos.people import Attempt
+from benchmarks.chaos.relays import Relay, judge_relays
+from benchmarks.chaos.sessions import Evidence, judge_sessions
+from benchmarks.chaos.site import HOLD_MS, STALE_MS, Site
+
+
+class Referee:
+    """Knows what really happened."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.ledger = Ledger()
+        self._moves: defaultdict[str, list[Switched]] = defaultdict(list)
+
+    def take(self, entry: Entry) -> None:
+        """Note what a controller wrote."""
+        self.ledger.take(entry)
+        if isinstance(entry, Switched):
+            self._moves[self._site.instruments[entry.controller]].append(entry)
+
+    def relays(self) -> dict[str, Relay]:
+        """By instrument."""
+        return {code: Relay(self._moves[code]) for code in self._site.instruments.values()}
+
+    def judge(
+        self,
+        books: Books,
+        attempts: Sequence[Attempt],
+        stored: set[Identity],
+        outages: Sequence[tuple[int, int]],
+        until_ms: int,
+    ) -> Iterator[str]:
+        """What is wrong with sessions, charges, relays and the ledger, in words."""
+        told: defaultdict[str, list[Made]] = defaultdict(list)
+        for identity in stored:
+            if (made := self.ledger.made.get(identity)) is not None:
+                told[self._site.instruments[made.controller]].append(made)
+        evidence = Evidence(
+            site=self._site,
+            attempts=attempts,
+            relays=self.relays(),
+            stories={
+                code: story_of(told[code], hold_ms=HOLD_MS, stale_ms=STALE_MS)
+                for code in self._site.instruments.values()
+            },
+            reported_ms={
+                code: frozenset(each.message["ts"] for each in told[code] if each.message.get("relay"))
+                for code in self._site.instruments.values()
+            },
+        )
+        yield from judge_sessions(books, evidence)
+        yield from judge_relays(books, evidence.relays, self._site, outages, until_ms)

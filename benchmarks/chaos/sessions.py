@@ -1,0 +1,179 @@
+"""Sessions and charges: each was asked for, opened where the relay really was on, ended by somebody, and paid once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from benchmarks.chaos.bills import Story, bounds
+from benchmarks.chaos.books import Booking, Books, Session
+from benchmarks.chaos.people import Attempt, Deed, Outcome
+from benchmarks.chaos.relays import Relay
+from benchmarks.chaos.site import GRACE_MS, STAFF, Site
+from twin.stream.native import card_digest
+
+TICK_MS = 1
+"""Times on record are whole milliseconds."""
+_MAYBE = {Outcome.DONE, Outcome.UNKNOWN}
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What really happened, as far as the referee knows."""
+
+    site: Site
+    attempts: Sequence[Attempt]
+    relays: Mapping[str, Relay]
+    """By instrument."""
+    stories: Mapping[str, Story]
+    reported_ms: Mapping[str, frozenset[int]]
+    """When each controller said that its relay was on, by instrument."""
+
+
+def judge_sessions(books: Books, evidence: Evidence) -> Iterator[str]:
+    """What is wrong, in words."""
+    by_id = {each.id: each for each in books.sessions}
+    yield from _promises(by_id, books, evidence.attempts)
+    yield from _causes(books, evidence)
+    for session in books.sessions:
+        for complaint in (
+            *_course(session, books, evidence),
+            *_end(session, books, evidence),
+            *_charge(session, books, evidence),
+        ):
+            yield f"session {session.id} of {session.user} at {session.instrument}: {complaint}"
+    yield from _overlaps(books.sessions)
+    if books.foreign_lines:
+        yield f"{books.foreign_lines} charge lines belong to no session"
+    yield from (f"the ledger is broken at {each}" for each in books.broken_segments)
+
+
+def _promises(by_id: Mapping[str, Session], books: Books, attempts: Iterable[Attempt]) -> Iterator[str]:
+    """What people were told is so."""
+    bookings = {each.id: each for each in books.bookings}
+    for attempt in attempts:
+        if attempt.outcome is not Outcome.DONE:
+            continue
+        if attempt.deed is Deed.BOOK:
+            booking = bookings.get(attempt.id or "")
+            if booking is None or (booking.user, booking.instrument) != (attempt.user, attempt.instrument):
+                yield f"{attempt} was made, and is not on record: {booking}"
+            continue
+        session = by_id.get(attempt.id or "")
+        if session is None or session.instrument != attempt.instrument:
+            yield f"{attempt} was answered, and there is no such session: {session}"
+        elif attempt.deed is Deed.UNLOCK and not _held(session, attempt):
+            yield f"{attempt} was granted, and there was no session at this time: {session}"
+        elif attempt.deed is Deed.LOCK and not _within(session.ended_ms, attempt):
+            yield f"{attempt} ended a session that ended at another time: {session}"
+
+
+def _held(session: Session, attempt: Attempt) -> bool:
+    """Did the person have it at some moment between asking and being told?"""
+    is_theirs = session.user == attempt.user and session.requested_ms <= attempt.told_ms + TICK_MS
+    return is_theirs and (session.ended_ms is None or session.ended_ms >= attempt.sent_ms - TICK_MS)
+
+
+def _within(at_ms: int | None, attempt: Attempt) -> bool:
+    """Between asking and being told; who was not told does not know until when."""
+    if at_ms is None:
+        return False
+    is_open = attempt.outcome is Outcome.UNKNOWN
+    return attempt.sent_ms - TICK_MS <= at_ms and (is_open or at_ms <= attempt.told_ms + TICK_MS)
+
+
+def _causes(books: Books, evidence: Evidence) -> Iterator[str]:
+    """Each session was asked for, by a wish of its own."""
+    wishes: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for attempt in evidence.attempts:
+        if attempt.deed is Deed.UNLOCK and attempt.outcome in _MAYBE:
+            wishes[attempt.user, attempt.instrument].append(attempt)
+    cards = _tapped(books, evidence.site)
+    for session in books.sessions:
+        if (session.user, session.instrument, session.requested_ms) in cards:
+            continue
+        own = wishes[session.user, session.instrument]
+        asked = next((each for each in own if _within(session.requested_ms, each)), None)
+        if asked is None:
+            yield f"nobody asked for {session}"
+        else:
+            own.remove(asked)
+
+
+def _tapped(books: Books, site: Site) -> set[tuple[str, str, int]]:
+    """Who held a card to which reader, and when the service heard of it."""
+    holders = {card_digest(each.card): each.username for each in site.people}
+    return {(holders[each.digest], each.instrument, each.received_ms) for each in books.cards}
+
+
+def _course(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
+    """It is over, and had opened when the relay was said to be on, and was; at once only where that was known."""
+    if session.state not in {"closed", "void"}:
+        yield f"is still {session.state}"
+    if session.opened_ms is None:
+        if session.state != "void":
+            yield f"has never opened and is {session.state}"
+        return
+    if session.opened_ms == session.requested_ms:
+        if session.id in books.unfounded:
+            yield f"opened at {session.opened_ms}, when the service had no reason to think that the relay was on"
+        return
+    if not evidence.relays[session.instrument].was_on(session.opened_ms):
+        yield f"opened at {session.opened_ms}, when the relay was off"
+    if session.opened_ms not in evidence.reported_ms[session.instrument]:
+        yield f"opened at {session.opened_ms}, when its controller said nothing of the kind"
+
+
+def _end(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
+    """By whom it was ended, or by what."""
+    if session.state != "closed" or session.ended_ms is None:
+        return
+    wishes = [each for each in evidence.attempts if each.deed is Deed.LOCK and each.instrument == session.instrument]
+    match session.reason:
+        case "USER":
+            tapped = (session.user, session.instrument, session.ended_ms) in _tapped(books, evidence.site)
+            by = session.user
+            is_so = tapped or any(each.user == by and _within(session.ended_ms, each) for each in wishes)
+        case "STAFF":
+            is_so = any(each.user == STAFF and _within(session.ended_ms, each) for each in wishes)
+        case "SLOT_END":
+            is_so = any(_ends(session, each) for each in books.bookings)
+        case _:
+            is_so = False
+    if not is_so:
+        yield f"ended at {session.ended_ms} as {session.reason}, which nobody knows of"
+
+
+def _ends(session: Session, booking: Booking) -> bool:
+    """Does the session end as somebody's slot begins, or its own is over?"""
+    if booking.instrument != session.instrument:
+        return False
+    is_own = booking.user == session.user
+    return session.ended_ms == (booking.end_ms + GRACE_MS if is_own else booking.start_ms)
+
+
+def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
+    """One line, and corrections; together what it costs by what really was."""
+    lines = books.charges.get(session.id, [])
+    if session.opened_ms is None or session.ended_ms is None:
+        if lines:
+            yield f"never opened, and is charged {lines}"
+        return
+    if [cause for cause, _ in lines].count("session") != (session.ended_ms > session.opened_ms):
+        yield f"has the charges {lines}, and should have one"
+    tariff, story = evidence.site.tariffs[session.instrument], evidence.stories[session.instrument]
+    least, most = bounds(story, session.opened_ms, session.ended_ms, tariff)
+    charged = sum(gross for _, gross in lines)
+    if not least <= charged <= most:
+        yield f"{session.opened_ms} to {session.ended_ms} is charged {charged}, and should be {least} to {most}"
+
+
+def _overlaps(sessions: Iterable[Session]) -> Iterator[str]:
+    """At most one session an instrument at a time."""
+    by_instrument: defaultdict[str, list[Session]] = defaultdict(list)
+    for each in sessions:
+        by_instrument[each.instrument].append(each)
+    for own in by_instrument.values():
+        for before, after in pairwise(sorted(own, key=lambda each: (each.requested_ms, int(each.id)))):
+            if before.ended_ms is None or before.ended_ms > after.requested_ms:
+                yield f"two sessions at once: {before} and {after}"
