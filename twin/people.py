@@ -1,16 +1,24 @@
 """Signing in and out."""
 
+import asyncio
 import hashlib
 import secrets
+import time
 from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
+import asyncpg
 from pwdlib import PasswordHash
+from tortoise.exceptions import BaseORMException
 
 from twin import interface
 from twin.models.people import Person, SignIn
 
 VALID_FOR = timedelta(hours=12)
+LOOKUP_S = 3.0
+KNOWN_S = 3600.0
+"""A session must be ended, and power cut, though the database is away: so long after somebody was last seen."""
+MOST_KNOWN = 10_000
 
 _HASHER = PasswordHash.recommended()
 
@@ -21,6 +29,8 @@ class People:
     def __init__(self) -> None:
         # Verified for unknown names too, so that the time of an answer does not tell which names exist.
         self._nobody = _HASHER.hash(secrets.token_hex())
+        self._known: dict[str, tuple[interface.Person, float]] = {}
+        """By digest, who was there lately and until when that counts, for the time of an outage of the database."""
 
     async def sign_in(self, username: str, password: str) -> str | None:
         """A new token for right credentials, else None."""
@@ -35,9 +45,24 @@ class People:
         return token
 
     async def person(self, token: str) -> interface.Person | None:
-        """Who a token belongs to, while it is valid."""
+        """Who a token belongs to, while it is valid; while nobody can look it up, who it belonged to last."""
+        digest = _digest(token)
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                person = await self._lookup(digest)
+        except (TimeoutError, OSError, BaseORMException, asyncpg.PostgresError, asyncpg.InterfaceError):
+            person, until_s = self._known.get(digest, (None, 0.0))
+            return person if time.monotonic() < until_s else None
+        self._known.pop(digest, None)
+        if person is not None:
+            self._known[digest] = person, time.monotonic() + KNOWN_S
+            if len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return person
+
+    async def _lookup(self, digest: str) -> interface.Person | None:
         found = await SignIn.get_or_none(
-            digest=_digest(token), expires__gt=datetime.now(UTC), person__active=True
+            digest=digest, expires__gt=datetime.now(UTC), person__active=True
         ).prefetch_related("person__operates")
         if found is None:
             return None
@@ -47,6 +72,7 @@ class People:
 
     async def sign_out(self, token: str) -> None:
         """End a token."""
+        self._known.pop(_digest(token), None)
         await SignIn.filter(digest=_digest(token)).delete()
 
 

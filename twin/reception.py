@@ -4,12 +4,13 @@ Whatever changes something goes through the one inbox as a request, and is answe
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twin.access_views import access_view_of
 from twin.alerts import Alert, AlertKind, AlertState, Silence
 from twin.bookings import Bookings
 from twin.directory import BookingFact
+from twin.events import Card
 from twin.feed import Feed
 from twin.fleet import Fleet
 from twin.interface import (
@@ -33,7 +34,7 @@ from twin.policy import Policy
 from twin.recorder import Clock, Recorder, Wish
 from twin.requests import Acknowledge, Learnt, Lock, Resolve, Silenced, Unlock
 from twin.rules import sessions
-from twin.rules.outcome import Answer, alert_id
+from twin.rules.outcome import Answer, Command, Do, alert_id
 from twin.sessions import CloseReason, Open, Opening
 from twin.station import Station
 from twin.store.lookup import Lookup, alert_view
@@ -41,31 +42,52 @@ from twin.views import rfc3339
 
 WITHIN_S = 5.0
 """Who asks is told that it could not be recorded after this long."""
+CUT_AFTER_S = 1.0
+"""Who ends a session need not wait for the record longer than this until power goes off."""
 
 
 class Reception:
     """Takes what people ask for to the rules, and brings back what they say."""
 
     def __init__(
-        self, fleet: Fleet, feed: Feed, recorder: Recorder, *, lookup: Lookup, bookings: Bookings, clock: Clock
+        self,
+        fleet: Fleet,
+        feed: Feed,
+        recorder: Recorder,
+        *,
+        cut: Callable[[Command], None],
+        lookup: Lookup,
+        bookings: Bookings,
+        clock: Clock,
     ) -> None:
         self._fleet = fleet
         self._feed = feed
         self._recorder = recorder
+        self._cut = cut
+        self._ending: dict[tuple[str, str, CloseReason], asyncio.Future[Answer | None]] = {}
+        """Sessions that are to be ended, and are not on record as such yet."""
         self._lookup = lookup
         self._bookings = bookings
         self._clock = clock
 
     async def _ask(self, wish: Wish) -> Answer | None:
         """Raises NotRecordedError."""
-        if self._recorder.failing_since_ms is not None:
-            raise NotRecordedError("The database is out of reach: nothing can be recorded.")
+        if (hindrance := self._hindrance()) is not None:
+            raise NotRecordedError(hindrance)
         answer = self._recorder.ask(wish)
         try:
             async with asyncio.timeout(WITHIN_S):
                 return await answer  # one that nobody waits for any more is not told to the rules
         except TimeoutError:
             raise NotRecordedError(f"It could not be recorded within {WITHIN_S:.0f} s.") from None
+
+    def _hindrance(self) -> str | None:
+        """Why nothing can be recorded now, if that is so."""
+        if self._recorder.failing_since_ms is not None:
+            return "The database is out of reach: nothing can be recorded."
+        if (behind_s := self._recorder.behind_s()) > WITHIN_S:
+            return f"The service was away and is catching up: it is {behind_s:.0f} s behind. Try again in a moment."
+        return None
 
     async def unlock(self, person: Person, code: str, wish: UnlockWish) -> Unlocked:
         """Ask for an instrument; granted only once the session is on record."""
@@ -91,10 +113,60 @@ class Reception:
         if not (staff or emergency or self._is_theirs(person, code)):
             return None
         reason = CloseReason.EMERGENCY if emergency else CloseReason.STAFF if staff else CloseReason.USER
-        answer = await self._ask(
-            lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=code, user=person.username, reason=reason)
-        )
+        answer = await self._end(code, person.username, reason)
         return None if answer is None or answer.session is None else await self._lookup.session(answer.session)
+
+    async def _end(self, code: str, user: str, reason: CloseReason) -> Answer | None:
+        """End a session whatever happens: what cannot be recorded at once is recorded later, and power goes off first.
+
+        Raises NotRecordedError: it will be.
+        """
+        ending = self._ending.get((code, user, reason))
+        if ending is None:
+            ending = self._recorder.ask(
+                lambda number, at_ms: Lock(number=number, at_ms=at_ms, instrument=code, user=user, reason=reason)
+            )
+            self._ending[code, user, reason] = ending
+            ending.add_done_callback(lambda _: self._ending.pop((code, user, reason)))
+        hindrance = self._hindrance()
+        try:
+            async with asyncio.timeout(CUT_AFTER_S if hindrance is None else 0):
+                return await asyncio.shield(ending)
+        except TimeoutError:
+            went_off = self._switch_off(code, reason)
+        try:
+            async with asyncio.timeout(WITHIN_S if hindrance is None else 0):
+                return await asyncio.shield(ending)
+        except TimeoutError:
+            power = "The power is being switched off" if went_off else "The power stays on until it is safe to cut"
+            raise NotRecordedError(f"{power}; that the session has ended is recorded as soon as it can be.") from None
+
+    def see_card(self, code: str, card: Card) -> None:
+        """A card that cannot be recorded now: if it ends the session of its holder, power goes off all the same."""
+        holder, station = self._fleet.directory.holder(card.card), self._feed.station(code)
+        if holder is None or card.hist or card.action == "in":
+            return
+        running = None if station is None else sessions.running(station.control, (), self._policy(code))
+        if running is not None and is_theirs(holder.user, running):
+            self._switch_off(code, CloseReason.USER)
+
+    def _switch_off(self, code: str, reason: CloseReason) -> bool:
+        """Whether the relay may be cut now, and is."""
+        fact, station, now_ms = self._fleet.directory.instruments[code], self._feed.station(code), self._clock()
+        if station is None or not sessions.may_cut(station.control, reason, now_ms, fact.policy):
+            return False
+        self._cut(
+            Command(
+                controller=fact.controller,
+                id=f"{now_ms}-cut",
+                at_ms=now_ms,
+                expires_ms=now_ms + fact.policy.command_timeout_ms,
+                do=Do.RELAY,
+                relay=False,
+                reason="emergency" if reason is CloseReason.EMERGENCY else "end",
+            )
+        )
+        return True
 
     def _is_theirs(self, person: Person, code: str) -> bool:
         holder, station = self._fleet.directory.users.get(person.username), self._feed.station(code)

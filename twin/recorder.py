@@ -22,7 +22,7 @@ from twin.events import Arrival, Message, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.requests import Corrected, Request
-from twin.rules.outcome import Answer, Billed, ChargeRecord, Command, Consequences, Outcome
+from twin.rules.outcome import Answer, Billed, ChargeRecord, Consequences, Outcome
 from twin.station import Station
 from twin.store import Batch, Names, Past, Store
 from twin.store.commit import UNAVAILABLE, AnotherWriterError
@@ -31,6 +31,7 @@ from twin.stream.backlog import Backlog, came_at
 from twin.stream.backoff import Backoff
 from twin.stream.inbox import Inbox
 from twin.stream.native import Malformed, Reason, decode
+from twin.stream.outbox import Outbox
 from twin.stream.packets import Delivery
 from twin.stream.topics import Topics
 
@@ -95,7 +96,8 @@ class Recorder:
         names: Names,
         acknowledge: Callable[[Sequence[Delivery]], None],
         publish: Callable[[Mapping[str, Station], Sequence[Consequences]], None],
-        command: Callable[[Sequence[Command]], None],
+        outbox: Outbox,
+        send: Callable[[], None],
         metrics: Metrics,
         backlog: Backlog,
         mark: Callable[[], None],
@@ -113,7 +115,8 @@ class Recorder:
         self._backlog = backlog
         self._mark = mark
         self._requests: deque[_Waiting] = deque()
-        self._command = command
+        self._outbox = outbox
+        self._send = send
         self._snapshot_days: dict[str, int] = {}
         self._acknowledge = acknowledge
         self._publish = publish
@@ -213,11 +216,19 @@ class Recorder:
             await self._commit(work.batch)
         self._acknowledge(work.deliveries)
         self._metrics.count(work.verdicts)
-        self._command([command for follows in work.batch.follows for command in follows.commands])
+        self._send_commands(work.batch)
         self._publish(work.batch.stations, work.batch.follows)
         for waiting, answer in work.answers:
             if not waiting.done():  # whoever asked may have gone
                 waiting.set_result(answer)
+
+    def _send_commands(self, batch: Batch) -> None:
+        """Commands go out once what pays for them is recorded."""
+        for follows in batch.follows:
+            self._outbox.put(follows.commands)
+        for each in batch.acks:
+            self._outbox.confirm(each.controller, each.ack.cmd)
+        self._send()
 
     def _take_up(self, delivery: Delivery, work: _Work) -> None:
         source = self._topics.source(delivery.topic)

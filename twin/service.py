@@ -16,6 +16,7 @@ from tortoise import Tortoise
 from twin import interface
 from twin.bookings import Bookings
 from twin.directory import Fact, InstrumentFact
+from twin.events import Card
 from twin.facts import load_facts, news
 from twin.feed import Feed
 from twin.fleet import Fleet
@@ -35,19 +36,30 @@ from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
 from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
-from twin.store.restore import read_accounts, read_checkpoints, read_facts, read_silences, read_site_alert
+from twin.store.restore import (
+    read_accounts,
+    read_checkpoints,
+    read_commands,
+    read_facts,
+    read_silences,
+    read_site_alert,
+)
 from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
-from twin.stream.commands import wire_command
 from twin.stream.inbox import Inbox
+from twin.stream.native import decode
+from twin.stream.outbox import Outbox
+from twin.stream.packets import Delivery
 from twin.stream.reader import Reader
 from twin.stream.retained import RetainedWriter
-from twin.stream.topics import Topics
+from twin.stream.topics import Topics, Upward
 from twin.stream.writer import StateWriter
 from twin.views import TwinView
 
 log = structlog.get_logger(__name__)
 
+LATE_S = 10.0
+"""A service that is further behind than this says so."""
 PROBE_S = 2.0
 """How long a health check waits for the database."""
 
@@ -83,7 +95,8 @@ class TwinService:
         self._reader = Reader(
             broker, f"twin-reader-{site}", topics, on_link=self._note_broker, backlog=backlog, clock=clock
         )
-        self._writer = StateWriter(broker, f"twin-writer-{site}", self._public)
+        self._outbox = Outbox(clock)
+        self._writer = StateWriter(broker, f"twin-writer-{site}", topics, render=self._public, outbox=self._outbox)
         self._recorder = Recorder(
             self._fleet,
             self._store,
@@ -92,7 +105,8 @@ class TwinService:
             names=Names({name: each.ids for name, each in registry.connected.items()}, registry.controllers),
             acknowledge=self._reader.acknowledge,
             publish=self._show,
-            command=self._tell,
+            outbox=self._outbox,
+            send=self._writer.nudge,
             metrics=self._metrics,
             backlog=backlog,
             mark=self._reader.mark,
@@ -104,7 +118,13 @@ class TwinService:
         self._bookings = Bookings(self.timezone)
         self._lookup = Lookup(pool)
         self._reception = Reception(
-            self._fleet, self._feed, self._recorder, lookup=self._lookup, bookings=self._bookings, clock=clock
+            self._fleet,
+            self._feed,
+            self._recorder,
+            cut=self._cut,
+            lookup=self._lookup,
+            bookings=self._bookings,
+            clock=clock,
         )
 
     async def start(self, pool: asyncpg.Pool) -> None:
@@ -132,6 +152,7 @@ class TwinService:
         self._fleet.silence(await read_silences(pool, self.now_ms()))
         if (alert := await read_site_alert(pool)) is not None:
             self._fleet.site.restore(alert)
+        self._outbox.put(await read_commands(pool, self.now_ms()))
         changed = news(present, logged)
         for each in changed:
             self._recorder.ask(partial(_learnt, each), asked_ms=0)
@@ -159,6 +180,18 @@ class TwinService:
     async def _read(self) -> None:
         async for deliveries in self._reader.batches():
             self._inbox.put(deliveries)
+            if self._recorder.failing_since_ms is not None:
+                self._see_cards(deliveries)
+
+    def _see_cards(self, deliveries: Sequence[Delivery]) -> None:
+        """Cards wait to be recorded like everything else; who ends a session need not wait for power to go off."""
+        for delivery in deliveries:
+            controller, kind = self._topics.source(delivery.topic) or (None, None)
+            connected = self._registry.connected.get(controller or "")
+            if connected is not None and kind is Upward.CARD:
+                for message in decode(kind, delivery.payload)[0]:
+                    if isinstance(message, Card):
+                        self._reception.see_card(connected.instrument, message)
 
     def _note_broker(self, up: bool) -> None:  # noqa: FBT001
         if self._broker_up and not up:
@@ -176,11 +209,10 @@ class TwinService:
             for listener in list(self._alert_listeners):
                 listener()
 
-    def _tell(self, commands: Sequence[Command]) -> None:
-        """Commands go out once what pays for them is recorded."""
-        self._writer.command(
-            (self._topics.command(each.controller), msgspec.json.encode(wire_command(each))) for each in commands
-        )
+    def _cut(self, command: Command) -> None:
+        """Power goes off though it cannot be recorded now."""
+        self._outbox.put((command,))
+        self._writer.nudge()
 
     def _grant(self, controller: str, payload: bytes) -> None:
         self._retained.put(self._topics.grants(controller), payload)
@@ -225,13 +257,16 @@ class TwinService:
     async def health(self) -> interface.Health:
         status, error = await self._database()
         broker = "ok" if self._broker_up else "down"
+        behind_s = self._recorder.behind_s()
+        late = behind_s > LATE_S
         return msgspec.convert(
             {
-                "status": "down" if status == "down" else "ok" if status == broker == "ok" else "degraded",
+                "status": "down" if status == "down" else "ok" if status == broker == "ok" and not late else "degraded",
                 "components": {
                     "database": {"status": status, "error": error},
                     "broker": {"status": broker},
-                    "inbox": {"waiting": len(self._inbox), "lag_s": self._lag_s()},
+                    "inbox": {"waiting": len(self._inbox), "lag_s": self._lag_s(), "behind_s": behind_s},
+                    "outbox": {"waiting": len(self._outbox)},
                     "twins": {"count": len(self._fleet)},
                 },
             },

@@ -1,12 +1,15 @@
 """The pages in a real browser, over a real server and a campus that changes when told to."""
 
 import re
+from typing import Any
 
+import msgspec
+import pytest
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from tests.unit.web.campus import START_MS, Campus
 from tests.unit.web.served import Site, opened
-from twin.interface import Instrument
+from twin.interface import Health, Instrument
 from twin.state import Category
 
 WITHIN_MS = 1000
@@ -157,6 +160,29 @@ async def test_a_lost_connection_is_told_and_made_good(page: Page, site: Site) -
     await expect(one.locator(".tile-watts")).to_have_text("77")
     await expect(tile(page, "TEM-001")).to_have_count(0)
     await expect(page.locator("twin-tile").first).to_contain_text("New one")
+
+
+@pytest.mark.parametrize(
+    ("status", "components", "words"),
+    [
+        ("down", {"database": {"status": "down"}, "broker": {"status": "ok"}}, "the database is away"),
+        ("degraded", {"database": {"status": "ok"}, "broker": {"status": "down"}}, "the broker is away"),
+        ("degraded", {"database": {"status": "ok"}, "broker": {"status": "ok"}}, "42 s behind"),
+    ],
+)
+async def test_a_service_that_is_not_well_says_so(
+    page: Page, site: Site, status: str, components: dict[str, Any], words: str
+) -> None:
+    well = site.campus.health_status
+    site.campus.health_status = msgspec.convert(
+        {"status": status, "components": components | {"inbox": {"behind_s": 41.7}}}, Health
+    )
+    await page.clock.install()
+    await page.goto("/")
+    await expect(page.locator("#health")).to_contain_text(words)
+    site.campus.health_status = well
+    await page.clock.run_for(11_000)
+    await expect(page.locator("#health")).to_be_hidden()
 
 
 async def test_a_gap_is_noticed_and_leads_to_a_new_snapshot(page: Page, site: Site) -> None:

@@ -178,6 +178,15 @@ def close(
     return _then(before, after)
 
 
+def may_cut(control: Control, reason: CloseReason, at_ms: int, policy: Policy) -> bool:
+    """May the relay go off as a session is ended, before anything of that is on record?"""
+    if not control.signals.has_relay:
+        return False
+    if reason is CloseReason.EMERGENCY or policy.cut is Cut.AT_ONCE:
+        return True
+    return policy.cut is Cut.WHEN_IDLE and at_ms >= (control.signals.active_until_ms or 0)
+
+
 def resumed(control: Control, use: Use, opened_ms: int, at_ms: int) -> Step:
     """A session that began while the controller was cut off, and goes on: known at `at_ms`."""
     state = Open(use, opened_ms, idle_told_ms=at_ms)

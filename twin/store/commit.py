@@ -26,6 +26,14 @@ from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, VERSION, packed, to_
 log = structlog.get_logger(__name__)
 
 
+class Confirmation(NamedTuple):
+    """The answer to a command, and whose it is."""
+
+    controller_id: int
+    controller: str
+    ack: Ack
+
+
 class Past(NamedTuple):
     """What a ledger is computed anew from: a book, the messages after it, all sessions, and those to be charged."""
 
@@ -83,7 +91,7 @@ class Batch:
         self.at_ms = 0
         self.requests: list[Request] = []
         self.follows: list[Consequences] = []
-        self.acks: list[tuple[int, Ack]] = []
+        self.acks: list[Confirmation] = []
         self.refolds: dict[str, tuple[int, Book | None]] = {}
 
     def __bool__(self) -> bool:
@@ -102,7 +110,7 @@ class Batch:
             return
         self.events.append(rows.event_row(arrival, controller_id, at_ms))
         if isinstance(message, Ack):
-            self.acks.append((controller_id, message))
+            self.acks.append(Confirmation(controller_id, arrival.controller, message))
 
     def add(self, outcome: Outcome) -> None:
         """Add the consequences of an event."""
@@ -196,7 +204,7 @@ async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, ref
     await _copy(connection, batch)
     await records.write_requests(connection, batch.requests)
     await records.write_consequences(connection, batch.follows, names)
-    await records.write_acks(connection, batch.acks)
+    await records.write_acks(connection, [(each.controller_id, each.ack) for each in batch.acks])
     lines = [
         line
         for controller in batch.refolds

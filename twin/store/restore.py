@@ -8,6 +8,7 @@ from twin.alerts import Alert, AlertKind, Silence
 from twin.directory import Fact
 from twin.rules.accounts import Accounts
 from twin.rules.credit import CreditCause, CreditLine
+from twin.rules.outcome import Command
 from twin.station import Station
 from twin.store.rows import to_ms, to_time, unpacked_station
 
@@ -74,3 +75,11 @@ async def read_site_alert(pool: asyncpg.Pool) -> Alert | None:
     """The alert about the site, if it fires."""
     body = await pool.fetchval("SELECT body FROM alert WHERE instrument_id IS NULL AND state = 'firing'")
     return None if body is None else msgspec.json.decode(body, type=Alert)
+
+
+async def read_commands(pool: asyncpg.Pool, now_ms: int) -> list[Command]:
+    """The commands that no controller has answered, and that have not expired, in their order."""
+    rows = await pool.fetch(
+        "SELECT body FROM command WHERE state = 'waiting' AND expires > $1 ORDER BY at", to_time(now_ms)
+    )
+    return [msgspec.json.decode(row["body"], type=Command) for row in rows]

@@ -1,19 +1,21 @@
-"""The MQTT writer: retained states, each at most once a second, sent when the broker is there."""
+"""The MQTT writer: commands as they come due, and retained states, each at most once a second."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 
 import aiomqtt
+import msgspec
 import structlog
 
 from twin.stream.backoff import Backoff
 from twin.stream.broker import BrokerAddress
+from twin.stream.commands import wire_command
+from twin.stream.outbox import Outbox
+from twin.stream.topics import Topics
 
 log = structlog.get_logger(__name__)
 
 ROUND_S = 1.0
-MAX_COMMANDS = 10_000
 MAX_A_ROUND = 500
 """What other programs are told must never slow down what the service hears."""
 
@@ -25,13 +27,22 @@ class StateWriter:
     have forgotten everything, so it is told everything anew.
     """
 
-    def __init__(self, broker: BrokerAddress, client_id: str, render: Callable[[str], tuple[str, bytes]]) -> None:
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        client_id: str,
+        topics: Topics,
+        *,
+        render: Callable[[str], tuple[str, bytes]],
+        outbox: Outbox,
+    ) -> None:
         self._broker = broker
         self._client_id = client_id
+        self._topics = topics
         self._render = render
+        self._outbox = outbox
         self._names: set[str] = set()
         self._waiting: dict[str, None] = {}
-        self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
         self._filled = asyncio.Event()
 
     def mark(self, names: Iterable[str]) -> None:
@@ -40,12 +51,8 @@ class StateWriter:
             self._names.add(name)
             self._waiting[name] = None
 
-    def command(self, commands: Iterable[tuple[str, bytes]]) -> None:
-        """Send these, topic and payload, as soon as the broker is there; of too many the oldest are forgotten.
-
-        A controller ignores a command that has expired, and what it was not told is told again when it is back.
-        """
-        self._commands += commands
+    def nudge(self) -> None:
+        """The outbox has something new: it is sent as soon as the broker is there."""
         self._filled.set()
 
     async def run(self) -> None:
@@ -75,9 +82,9 @@ class StateWriter:
             async with asyncio.timeout(ROUND_S):
                 while True:
                     self._filled.clear()
-                    while self._commands:
-                        await client.publish(*self._commands[0], qos=1)
-                        self._commands.popleft()
+                    while (command := self._outbox.next()) is not None:
+                        payload = msgspec.json.encode(wire_command(command))
+                        await client.publish(self._topics.command(command.controller), payload, qos=1)
                     await self._filled.wait()
         except TimeoutError:
             pass

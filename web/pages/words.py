@@ -46,6 +46,11 @@ _SCRIPT = {
     "highest": _("highest"),
     "noPower": _("Nothing was read in this time."),
     "failed": _("This could not be loaded."),
+    "databaseAway": _(
+        "Degraded: the database is away. Nothing can be unlocked; sessions can be ended, power can be cut."
+    ),
+    "brokerAway": _("Degraded: the broker is away. Controllers can neither be heard nor told anything."),
+    "behind": _("Degraded: the service is catching up and {n} s behind. Nothing can be unlocked until it is abreast."),
     "online": _("online"),
     "stale": _("stale"),
     "offline": _("offline"),

@@ -1,5 +1,6 @@
-/** What every page has: the clock, light or dark, the language link. */
+/** What every page has: the clock, light or dark, the language link, and how the service is. */
 
+import "./health.js";
 import { now } from "./clock.js";
 import { clockOf } from "./words.js";
 

@@ -1,0 +1,60 @@
+"""Commands on their way: again until confirmed, never when they have expired."""
+
+from twin.rules.outcome import Command, Do
+from twin.stream.outbox import AGAIN_MS, MOST, Outbox
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def command(id: str, at_ms: int = 1_000_000, expires_ms: int = 1_010_000) -> Command:  # noqa: A002
+    return Command(
+        controller="c1", id=id, at_ms=at_ms, expires_ms=expires_ms, do=Do.RELAY, relay=True, reason="session"
+    )
+
+
+def all_due(outbox: Outbox) -> list[str]:
+    return [each.id for each in iter(outbox.next, None)]
+
+
+def test_each_is_sent_once_and_again_until_it_is_confirmed() -> None:
+    clock = Clock()
+    outbox = Outbox(clock)
+    outbox.put([command("a"), command("b")])
+    assert all_due(outbox) == ["a", "b"]
+    clock.now_ms += AGAIN_MS - 1
+    assert all_due(outbox) == []
+    outbox.confirm("c1", "a")
+    outbox.confirm("c2", "b")
+    clock.now_ms += 1
+    assert all_due(outbox) == ["b"]
+    outbox.confirm("c1", "b")
+    outbox.confirm("c1", "b")
+    clock.now_ms += AGAIN_MS
+    assert all_due(outbox) == []
+    assert (len(outbox), outbox.expired) == (0, 0)
+
+
+def test_none_is_sent_when_it_has_expired() -> None:
+    clock = Clock()
+    outbox = Outbox(clock)
+    outbox.put([command("a"), command("late", expires_ms=1_000_000)])
+    assert all_due(outbox) == ["a"]
+    clock.now_ms = 1_009_999
+    assert all_due(outbox) == ["a"]
+    clock.now_ms = 1_010_000 + AGAIN_MS
+    assert all_due(outbox) == []
+    assert (len(outbox), outbox.expired) == (0, 2)
+
+
+def test_of_too_many_the_oldest_are_forgotten() -> None:
+    outbox = Outbox(Clock())
+    outbox.put(command(str(number)) for number in range(MOST + 2))
+    assert len(outbox) == MOST
+    assert all_due(outbox) == [str(number) for number in range(2, MOST + 2)]
+    assert outbox.expired == 2

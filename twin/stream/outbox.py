@@ -1,0 +1,59 @@
+"""Commands on their way: sent once they are recorded, again until they are confirmed, never when they have expired."""
+
+import heapq
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from twin.rules.outcome import Command
+
+AGAIN_MS = 2_000
+"""How long an answer is waited for: the controller may just have been connecting. One that comes twice is done once."""
+MOST = 10_000
+"""More than these are not kept: the oldest are forgotten, and what they were for is noticed as any other drift."""
+
+
+class Outbox:
+    """What has been decided and recorded, and no controller has answered yet. `clock`: ms since the epoch."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._commands: dict[tuple[str, str], Command] = {}
+        self._due: list[tuple[int, int, tuple[str, str]]] = []
+        self._order = count()
+        self.expired = 0
+        """How many were never confirmed."""
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def put(self, commands: Iterable[Command]) -> None:
+        """These are recorded: they may be sent from now on."""
+        for each in commands:
+            if len(self._commands) >= MOST:
+                self._drop(next(iter(self._commands)))
+            key = each.controller, each.id
+            self._commands[key] = each
+            heapq.heappush(self._due, (each.at_ms, next(self._order), key))
+
+    def confirm(self, controller: str, id: str) -> None:  # noqa: A002 - as the wire calls it
+        """A controller has answered, whatever it says."""
+        self._commands.pop((controller, id), None)
+
+    def next(self) -> Command | None:
+        """The command whose turn it is, if any; it is due again unless it is confirmed."""
+        now_ms = self._clock()
+        while self._due and self._due[0][0] <= now_ms:
+            _, _, key = heapq.heappop(self._due)
+            command = self._commands.get(key)
+            if command is None:
+                continue
+            if command.expires_ms <= now_ms:
+                self._drop(key)
+                continue
+            heapq.heappush(self._due, (now_ms + AGAIN_MS, next(self._order), key))
+            return command
+        return None
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        del self._commands[key]
+        self.expired += 1
