@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     NOT_RECORDED = "not recorded"
-    """The service says that it was not done."""
+    """Nothing was unlocked, says the service; or: power goes off, and that the session has ended is recorded later."""
     UNKNOWN = "unknown"
     """No answer, or that something failed."""
 

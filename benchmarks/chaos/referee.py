@@ -7,7 +7,7 @@ from benchmarks.chaos.bills import story_of
 from benchmarks.chaos.book import Entry, Identity, Made, Switched
 from benchmarks.chaos.books import Books
 from benchmarks.chaos.messages import Ledger
-from benchmarks.chaos.people import Attempt
+from benchmarks.chaos.people import Attempt, Deed
 from benchmarks.chaos.relays import Relay, judge_relays
 from benchmarks.chaos.sessions import Evidence, judge_sessions
 from benchmarks.chaos.site import HOLD_MS, STALE_MS, Site
@@ -58,4 +58,11 @@ class Referee:
             },
         )
         yield from judge_sessions(books, evidence)
-        yield from judge_relays(books, evidence.relays, self._site, outages, until_ms)
+        endings: defaultdict[str, list[int]] = defaultdict(list)
+        for attempt in attempts:
+            if attempt.deed is Deed.LOCK:
+                endings[attempt.instrument].append(attempt.sent_ms)
+        for made in self.ledger.made.values():
+            if made.kind == "card":
+                endings[self._site.instruments[made.controller]].append(made.at_ms)
+        yield from judge_relays(books, evidence.relays, self._site, outages=outages, endings=endings, until_ms=until_ms)

@@ -11,6 +11,8 @@ SLACK_MS = 15_000
 """How long a relay may stay on without need while nothing is wrong: a command, its time-out, and another."""
 RECOVERY_MS = 15_000
 """For how long after an outage things may not be as they should be: reconnecting, catching up, telling anew."""
+CUT_WITHIN_MS = 90_000
+"""How long after somebody wanted it power may go off without a record: the way there may have been cut."""
 _REASONS = frozenset({"UNSAFE_TO_CUT", "COMMAND_FAILED", "RELAY_MISMATCH"})
 Stretch = tuple[int, int]
 
@@ -40,13 +42,22 @@ class Relay:
 
 
 def judge_relays(
-    books: Books, relays: Mapping[str, Relay], site: Site, outages: Sequence[Stretch], until_ms: int
+    books: Books,
+    relays: Mapping[str, Relay],
+    site: Site,
+    *,
+    outages: Sequence[Stretch],
+    endings: Mapping[str, Sequence[int]],
+    until_ms: int,
 ) -> Iterator[str]:
-    """What is wrong, in words. `outages`: when something was, whatever it was."""
+    """What is wrong, in words.
+
+    `outages`: when something was, whatever it was. `endings`: when somebody wanted to end a session of an instrument.
+    """
     rough = [(start_ms, end_ms + RECOVERY_MS) for start_ms, end_ms in outages]
     for controller, code in site.instruments.items():
         sessions = [each for each in books.sessions if each.instrument == code]
-        yield from _orders(books, relays[code].moves, controller, sessions)
+        yield from _orders(books, relays[code].moves, controller, sessions, endings.get(code, ()))
         excused = [*rough, *(_span(each) for each in sessions), *_reasons(books, code, until_ms)]
         for stretch in relays[code].on(until_ms):
             bare_ms = max((end_ms - start_ms for start_ms, end_ms in _without(stretch, excused)), default=0)
@@ -54,11 +65,18 @@ def judge_relays(
                 yield f"{code}: the relay was on {stretch[0]} to {stretch[1]}, {bare_ms} ms of it for no reason"
 
 
-def _orders(books: Books, moves: Iterable[Switched], controller: str, sessions: Sequence[Session]) -> Iterator[str]:
-    """No relay moves without a command on record, and none goes on without a session that pays."""
+def _orders(
+    books: Books, moves: Iterable[Switched], controller: str, sessions: Sequence[Session], endings: Sequence[int]
+) -> Iterator[str]:
+    """No relay moves without a command on record, and none goes on without a session that pays.
+
+    But power goes off for whoever wants to end a session, though nothing can be recorded at the moment.
+    """
     for move in moves:
         at_ms = books.commands.get((controller, move.command))
         if at_ms is None:
+            if not move.on and any(wanted_ms <= move.at_ms <= wanted_ms + CUT_WITHIN_MS for wanted_ms in endings):
+                continue
             yield f"{controller}: the relay obeyed {move}, which is not on record"
         elif move.on and not any(_pays(each, at_ms) for each in sessions):
             yield f"{controller}: the relay went on by {move}, for which there was no session"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -11,6 +12,7 @@ from benchmarks.processes import BenchError
 from twin.replay.verify import Verified
 
 _COMMAND = ("-c", "from twin.cli import main; main()", "replay", "--verify", "--json")
+_ROOT = Path(__file__).parent.parent.parent
 _DIFFERS = 1
 _LISTED = 5
 
@@ -18,8 +20,9 @@ _LISTED = 5
 async def replayed(database_url: str) -> Verified:
     """Replay all of it. Raises BenchError where that is not possible."""
     pipe = asyncio.subprocess.PIPE
+    environment = {**os.environ, "DATABASE_URL": database_url}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *_COMMAND), stdout=pipe, stderr=pipe, env={**os.environ, "DATABASE_URL": database_url}
+        *(sys.executable, *_COMMAND), stdout=pipe, stderr=pipe, cwd=_ROOT, env=environment
     )
     told, complaints = await process.communicate()
     if process.returncode not in {0, _DIFFERS} or not told:

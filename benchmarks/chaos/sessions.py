@@ -15,7 +15,6 @@ from twin.stream.native import card_digest
 
 TICK_MS = 1
 """Times on record are whole milliseconds."""
-_MAYBE = {Outcome.DONE, Outcome.UNKNOWN}
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -78,7 +77,8 @@ def _within(at_ms: int | None, attempt: Attempt) -> bool:
     """Between asking and being told; who was not told does not know until when."""
     if at_ms is None:
         return False
-    is_open = attempt.outcome is Outcome.UNKNOWN
+    is_later = attempt.deed is Deed.LOCK and attempt.outcome is Outcome.NOT_RECORDED
+    is_open = attempt.outcome is Outcome.UNKNOWN or is_later
     return attempt.sent_ms - TICK_MS <= at_ms and (is_open or at_ms <= attempt.told_ms + TICK_MS)
 
 
@@ -86,18 +86,24 @@ def _causes(books: Books, evidence: Evidence) -> Iterator[str]:
     """Each session was asked for, by a wish of its own."""
     wishes: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for attempt in evidence.attempts:
-        if attempt.deed is Deed.UNLOCK and attempt.outcome in _MAYBE:
+        if attempt.deed is Deed.UNLOCK and attempt.outcome is not Outcome.REFUSED:
             wishes[attempt.user, attempt.instrument].append(attempt)
     cards = _tapped(books, evidence.site)
     for session in books.sessions:
         if (session.user, session.instrument, session.requested_ms) in cards:
             continue
         own = wishes[session.user, session.instrument]
-        asked = next((each for each in own if _within(session.requested_ms, each)), None)
+        asked = next((each for each in own if _may_lead_to(session, each)), None)
         if asked is None:
             yield f"nobody asked for {session}"
         else:
             own.remove(asked)
+
+
+def _may_lead_to(session: Session, attempt: Attempt) -> bool:
+    """Where the answer was that it could not be recorded, nothing but a session that never opened may come of it."""
+    is_closed = attempt.outcome is not Outcome.NOT_RECORDED or session.state == "void"
+    return is_closed and _within(session.requested_ms, attempt)
 
 
 def _tapped(books: Books, site: Site) -> set[tuple[str, str, int]]:

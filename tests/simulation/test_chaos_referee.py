@@ -112,7 +112,10 @@ def test_what_was_told_holds() -> None:
 def test_every_session_was_asked_for_by_a_wish_of_its_own() -> None:
     refused = asked(Deed.UNLOCK, -0.1, 0.1, Outcome.NOT_RECORDED)
     assert "nobody asked for" in judged(BOOKS, refused, LOCKED)[0]
+    never = with_session(opened_ms=None, ended_ms=T + 4_000, state="void", reason="not_confirmed")
+    assert judged(replace(never, charges={}), refused) == [], "it failed closed"
     assert judged(BOOKS, asked(Deed.UNLOCK, -3, -2, Outcome.UNKNOWN), LOCKED) == [], "nobody knows when it was done"
+    assert judged(BOOKS, UNLOCKED, asked(Deed.LOCK, 9, 10, Outcome.NOT_RECORDED)) == [], "it is recorded later"
     again = replace(SESSION, id="8", requested_ms=T - 50, ended_ms=T, opened_ms=None, state="void", reason="withdrawn")
     twice = replace(BOOKS, sessions=(SESSION, again))
     assert [each[:16] for each in judged(twice)] == ["nobody asked for"]
@@ -181,8 +184,12 @@ def test_other_faults_of_the_books_are_told() -> None:
     ]
 
 
-def relays(books: Books, *moves: Switched, outages: Sequence[tuple[int, int]] = (), until_s: int = 300) -> list[str]:
-    return list(judge_relays(books, {CODE: Relay(moves)}, SITE, outages, T + 1000 * until_s))
+def relays(
+    books: Books, *moves: Switched, outages: Sequence[tuple[int, int]] = (), endings: Sequence[int] = ()
+) -> list[str]:
+    known = {CODE: Relay(moves)}
+    found = judge_relays(books, known, SITE, outages=outages, endings={CODE: endings}, until_ms=T + 300_000)
+    return list(found)
 
 
 def test_a_relay_is_on_with_a_session_or_for_a_reason() -> None:
@@ -200,6 +207,10 @@ def test_a_relay_is_on_with_a_session_or_for_a_reason() -> None:
 def test_a_relay_moves_by_a_command_on_record_for_a_session_that_pays() -> None:
     assert "not on record" in relays(replace(BOOKS, commands={}), *MOVES)[0]
     assert "no session" in relays(replace(BOOKS, sessions=()), *MOVES)[0]
+    without_off = replace(BOOKS, commands={(CONTROLLER, "on"): T})
+    assert "not on record" in relays(without_off, *MOVES)[0]
+    assert relays(without_off, *MOVES, endings=[T + 20_050]) == [], "somebody ended it while nothing could be recorded"
+    assert "not on record" in relays(without_off, *MOVES, endings=[T + 20_200])[0]
 
 
 def test_a_relay_is_in_the_end_as_it_was_told() -> None:
