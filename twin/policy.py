@@ -129,6 +129,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Nobody has come this long after a booking began: it is freed."""
     idle_release_ms: DurationMs = 1_800_000
     """A session that is idle, with nobody there, for this long is ended."""
+    heal_ms: DurationMs = 30_000
+    """A relay that is not as it should be is commanded again after this long, twice as long every further time."""
+    heal_most_ms: DurationMs = 900_000
+    """But never less often than this."""
     reconcile_after_ms: DurationMs = 60_000
     """A card that went in while the controller was cut off waits this long for the one that came out."""
     grants_ahead_ms: DurationMs = 432_000_000

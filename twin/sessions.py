@@ -162,6 +162,14 @@ class Order(_Value, frozen=True):
     """Sent: until when it must be confirmed."""
     sent_ms: int = 0
     """When it was given, or last sent."""
+    urgent: bool = False
+    """Off at once, whatever the instrument does."""
+    boot: str = ""
+    """Which start of the controller it was given to."""
+    drift_ms: int | None = None
+    """Since when the relay is not as it was confirmed to be; None: it is, or it never was."""
+    tries: int = 0
+    """How often it has been given anew because the relay had drifted."""
 
 
 class Signals(_Value, frozen=True):
@@ -175,6 +183,8 @@ class Signals(_Value, frozen=True):
     occupied_until_ms: int = 0
     """In the same way; 0 where there is no sensor."""
     online_from_ms: int = FOREVER_MS
+    boot: str = ""
+    """Which start of the controller is heard."""
     online_until_ms: int = 0
     """The link is online in `[online_from_ms, online_until_ms)` if nothing more is heard."""
 

@@ -14,6 +14,7 @@ def signals_of(twin: Twin, policy: Policy, *, has_relay: bool, has_meter: bool) 
         relay_on=None if relay is None else relay.on,
         active_until_ms=_held(0 if power is None else power.active_end_ms, policy.power_hold_ms) if has_meter else None,
         occupied_until_ms=_held(0 if occupancy is None else occupancy.occupied_end_ms, policy.vacancy_hold_ms),
+        boot=twin.boot,
         online_from_ms=online_from_ms,
         online_until_ms=online_until_ms,
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 
 from twin.parties import Booking, is_theirs
 from twin.policy import AtSlotEnd, Policy
-from twin.sessions import Control, Cooldown, Free, Open, Opening, OrderState, OverrunReason, Signals, Use
+from twin.sessions import Control, Cooldown, Free, Open, Opening, Order, OrderState, OverrunReason, Signals, Use
 from twin.state import FOREVER_MS
 
 
@@ -14,6 +14,7 @@ class Timer(Enum):
     """What comes due."""
 
     COMMAND_EXPIRED = auto()
+    DRIFT = auto()
     WARNING = auto()
     OTHERS_SLOT = auto()
     GRACE_OVER = auto()
@@ -42,6 +43,8 @@ def _dues(control: Control, bookings: Sequence[Booking], policy: Policy) -> Iter
     order, state = control.order, control.state
     if order is not None and (order.state is OrderState.SENT or isinstance(state, Opening)):
         yield Due(order.expires_ms, Timer.COMMAND_EXPIRED)
+    elif order is not None and (drift_ms := _drift(order, control, policy)) is not None:
+        yield Due(drift_ms, Timer.DRIFT)
     match state:
         case Free() | Opening():
             pass
@@ -53,6 +56,27 @@ def _dues(control: Control, bookings: Sequence[Booking], policy: Policy) -> Iter
             yield Due(state.ended_ms + policy.cooldown_max_ms, Timer.COOLDOWN_RAN_OUT)
         case _:
             assert_never(state)
+
+
+def _drift(order: Order, control: Control, policy: Policy) -> int | None:
+    """When a relay that is not as ordered is commanded again. None: it is as it should be, or that would not be safe.
+
+    What is off may go on only for a session, and only where the controller has started anew: whoever switched it off by
+    hand had a reason. What is on may go off when nobody uses it and it does not work, if that was not to be so at once.
+    """
+    signals, state = control.signals, control.state
+    if order.on is signals.relay_on or signals.relay_on is None or not signals.has_relay:
+        return None
+    wait_ms = min(policy.heal_ms << min(order.tries, 16), policy.heal_most_ms)
+    due_ms = max(order.sent_ms + wait_ms, (order.drift_ms or 0) + policy.command_timeout_ms, signals.online_from_ms)
+    if order.on:
+        is_safe = isinstance(state, Open) and order.boot != signals.boot
+    elif order.urgent:
+        is_safe = not isinstance(state, Open)
+    else:
+        is_safe = isinstance(state, Free)
+        due_ms = max(due_ms, signals.active_until_ms or 0)
+    return due_ms if is_safe and due_ms < signals.online_until_ms else None
 
 
 def _ends(state: Open, bookings: Sequence[Booking], policy: Policy) -> Iterator[Due]:

@@ -15,6 +15,7 @@
 | open     | ended by somebody                               | cooldown | the same; EMERGENCY cuts whatever the policy |
 | cooldown | class not active                                | free     | cooldown ended; relay off if cut `when_idle` |
 | cooldown | `cooldown_max` over                             | free     | cooldown ended; unsafe to cut if `when_idle` |
+| any      | the relay has drifted, and healing that is safe | the same | the last command again, backed off           |
 
 Theory. What is to come by the passing of time alone can always be told from the state, the bookings and the policy:
 `next_due`. `advance` plays everything due up to a moment, each at its own time, so it makes no difference how often or
@@ -172,7 +173,7 @@ def close(
         case Free() | Cooldown():
             is_emergency = reason is CloseReason.EMERGENCY and before.control.signals.has_relay
             ignored = Step(before.control, (Ignored(at_ms, Ignorance.NO_SESSION),))
-            after = _commanded(before.control, at_ms, policy, on=False) if is_emergency else ignored
+            after = _commanded(before.control, at_ms, policy, on=False, urgent=True) if is_emergency else ignored
         case _:
             assert_never(state)
     return _then(before, after)
@@ -255,7 +256,10 @@ def _confirmed(control: Control, at_ms: int) -> Step:
     order, state = control.order, control.state
     if order is None or order.on is not control.signals.relay_on:
         return Step(control)
-    confirmed = replace(control, order=replace(order, state=OrderState.CONFIRMED))
+    confirmed = replace(
+        control,
+        order=Order(order.on, OrderState.CONFIRMED, order.expires_ms, order.sent_ms, boot=control.signals.boot),
+    )
     return _opened(confirmed, state.use, at_ms) if isinstance(state, Opening) else Step(confirmed)
 
 
@@ -265,18 +269,28 @@ def _heard(control: Control, signals: Signals, at_ms: int) -> Control:
     if isinstance(state, Open) and at_ms > state.idle_told_ms:
         idle_ms = min(idle_total(state, control.signals, at_ms), max(0, at_ms - signals.busy_until_ms))
         state = replace(state, idle_ms=idle_ms, idle_told_ms=at_ms)
-    return replace(control, state=state, signals=signals)
+    return replace(control, state=state, signals=signals, order=_drifted(control.order, signals, at_ms))
 
 
-def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool) -> Step:
+def _drifted(order: Order | None, signals: Signals, at_ms: int) -> Order | None:
+    """The order once the relay that it was confirmed by is reported otherwise."""
+    has_drifted = signals.relay_on is not None and order is not None and order.on is not signals.relay_on
+    if order is None or order.state is not OrderState.CONFIRMED or order.drift_ms is not None or not has_drifted:
+        return order
+    return replace(order, drift_ms=at_ms)
+
+
+def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool, urgent: bool = False) -> Step:
     """The relay ordered on or off: at once, or when the controller can be heard again."""
-    expires_ms = at_ms + policy.command_timeout_ms
+    expires_ms, boot = at_ms + policy.command_timeout_ms, control.signals.boot
     if not control.signals.is_online(at_ms):
-        return Step(replace(control, order=Order(on, OrderState.WAITING, expires_ms, at_ms)))
+        order = Order(on, OrderState.WAITING, expires_ms, at_ms, urgent, boot)
+        return Step(replace(control, order=order))
     last = control.order
     in_doubt = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
     is_done = on is control.signals.relay_on and not in_doubt  # it is commanded all the same
-    order = Order(on, OrderState.CONFIRMED if is_done else OrderState.SENT, expires_ms, at_ms)
+    state = OrderState.CONFIRMED if is_done else OrderState.SENT
+    order = Order(on, state, expires_ms, at_ms, urgent, boot)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
 
 
@@ -286,8 +300,15 @@ def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
     if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
         return Step(control)
     expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
-    sent = replace(control, order=Order(order.on, OrderState.SENT, expires_ms, at_ms))
-    return Step(sent, (RelayCommanded(at_ms, order.on, expires_ms),))
+    sent = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=0)
+    return Step(replace(control, order=sent), (RelayCommanded(at_ms, order.on, expires_ms),))
+
+
+def _healed(control: Control, order: Order, at_ms: int, policy: Policy) -> Step:
+    """The relay has drifted: it is commanded again."""
+    expires_ms = at_ms + policy.command_timeout_ms
+    again = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=order.tries + 1)
+    return Step(replace(control, order=again), (RelayCommanded(at_ms, order.on, expires_ms),))
 
 
 def _happened(control: Control, due: Due, bookings: Sequence[Booking], policy: Policy) -> Step:
@@ -295,6 +316,8 @@ def _happened(control: Control, due: Due, bookings: Sequence[Booking], policy: P
     match control.state, control.order:
         case _, Order() as order if due.timer is Timer.COMMAND_EXPIRED:
             return _failed(control, order, due.at_ms, Failure.NOT_CONFIRMED, policy)
+        case _, Order() as order if due.timer is Timer.DRIFT:
+            return _healed(control, order, due.at_ms, policy)
         case Open() as state, _:
             return _timed(control, state, due, bookings, policy)
         case Cooldown() as state, _:
@@ -318,9 +341,8 @@ def _timed(control: Control, state: Open, due: Due, bookings: Sequence[Booking],
 
 def _failed(control: Control, order: Order, at_ms: int, failure: Failure, policy: Policy) -> Step:
     """A command that came to nothing; a session that waited for it is void."""
-    failed = Step(
-        replace(control, order=replace(order, state=OrderState.FAILED)), (CommandFailed(at_ms, order.on, failure),)
-    )
+    told = () if order.tries else (CommandFailed(at_ms, order.on, failure),)  # that it has drifted is known already
+    failed = Step(replace(control, order=replace(order, state=OrderState.FAILED)), told)
     if not isinstance(control.state, Opening):
         return failed
     reason = VoidReason.REFUSED if failure is Failure.REFUSED else VoidReason.NOT_CONFIRMED
@@ -356,7 +378,7 @@ def _closed(
     cuts = policy.cut is Cut.AT_ONCE or reason is CloseReason.EMERGENCY
     if not (cuts and control.signals.has_relay):
         return closed
-    return _then(closed, _commanded(closed.control, at_ms, policy, on=False))
+    return _then(closed, _commanded(closed.control, at_ms, policy, on=False, urgent=True))
 
 
 def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, policy: Policy) -> Step:

@@ -91,6 +91,7 @@ def test_power_and_presence_last_as_long_as_their_holds() -> None:
         relay_on=True,
         active_until_ms=FOREVER_MS,
         occupied_until_ms=FOREVER_MS,
+        boot="b",
         online_from_ms=START_MS,
         online_until_ms=START_MS + 90_000,
     )
