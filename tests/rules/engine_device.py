@@ -65,11 +65,9 @@ class Device:
             case ["dies"]:
                 self._is_heard, self._died, self.due_ms = False, True, FOREVER_MS
                 return [Arrival(self.name, now_ms, Death(f"boot-{self._boots}"))]
-            case ["reboots"]:  # with its relay open, before anybody notices that it was gone
-                self._boots, self._seq = self._boots + 1, -1
-                self._values |= {"relay": False, "power_w": 0.0}
-                return self.begin(now_ms)
-            case ["comes", "back"] if self._died:
+            case ["reboots"] | ["comes", "back"] if self._died or event == "reboots":
+                if event == "reboots":  # with its relay open, before anybody notices that it was gone
+                    self._values |= {"relay": False, "power_w": 0.0}
                 self._is_heard, self._died, self._boots, self._seq = True, False, self._boots + 1, -1
                 return self.begin(now_ms)
             case ["comes", "back"]:
