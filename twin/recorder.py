@@ -21,8 +21,9 @@ from twin.decisions import Verdict
 from twin.events import Arrival, Message, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
-from twin.requests import Corrected, Request
-from twin.rules.outcome import Answer, Billed, ChargeRecord, Consequences, Outcome
+from twin.requests import Corrected, Lock, Request, Unlock
+from twin.rules.outcome import Answer, Billed, ChargeRecord, Command, Consequences, Outcome
+from twin.sessions import CloseReason
 from twin.station import Station
 from twin.store import Batch, Names, Past, Store
 from twin.store.commit import UNAVAILABLE, AnotherWriterError
@@ -216,11 +217,25 @@ class Recorder:
             await self._commit(work.batch)
         self._acknowledge(work.deliveries)
         self._metrics.count(work.verdicts)
+        self._withdraw(work)
         self._send_commands(work.batch)
         self._publish(work.batch.stations, work.batch.follows)
         for waiting, answer in work.answers:
             if not waiting.done():  # whoever asked may have gone
                 waiting.set_result(answer)
+
+    def _withdraw(self, work: _Work) -> None:
+        """Who was told that nothing could be recorded in time gets no session either: what was recorded is ended.
+
+        Nor is the relay told to go on: whatever else of the batch is meant for it, is.
+        """
+        refused = {answer.number for waiting, answer in work.answers if waiting.cancelled() and answer is not None}
+        for request in work.batch.requests:
+            if isinstance(request, Unlock) and request.number in refused:
+                self.ask(partial(_withdrawal, request))
+                ordered = self._fleet.directory.instruments[request.instrument].controller, request.at_ms
+                for follows in work.batch.follows:
+                    follows.commands = [each for each in follows.commands if _switched_on(each) != ordered]
 
     def _send_commands(self, batch: Batch) -> None:
         """Commands go out once what pays for them is recorded."""
@@ -333,3 +348,12 @@ class Recorder:
             log.info("store.recovered", after_s=(self._clock() - self.failing_since_ms) / 1000)
             self.failing_since_ms, self.failure = None, ""
             self._mark()  # the broker may have held messages back
+
+
+def _withdrawal(unlock: Unlock, number: int, at_ms: int) -> Lock:
+    return Lock(number=number, at_ms=at_ms, instrument=unlock.instrument, user=unlock.user, reason=CloseReason.USER)
+
+
+def _switched_on(command: Command) -> tuple[str, int] | None:
+    """Which relay a command switches on, and when that was decided."""
+    return (command.controller, command.at_ms) if command.relay else None

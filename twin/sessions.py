@@ -170,6 +170,8 @@ class Order(_Value, frozen=True):
     """Since when the relay is not as it was confirmed to be; None: it is, or it never was."""
     tries: int = 0
     """How often it has been given anew because the relay had drifted."""
+    in_doubt: bool = False
+    """What was last reported may be from before the command that this one overtakes: only a report confirms it."""
 
 
 class Signals(_Value, frozen=True):

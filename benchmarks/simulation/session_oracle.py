@@ -14,7 +14,7 @@ from benchmarks.simulation.seconds import ACTIVE, OFFLINE, ONLINE, Messages, Phy
 from benchmarks.simulation.site import START_S, Equipment
 from benchmarks.simulation.trace import Command, Heard
 from twin.directory import UserFact
-from twin.events import Ack, Card
+from twin.events import Ack, Card, Reading
 from twin.parties import Booking
 from twin.policy import AtSlotEnd, Cut
 from twin.requests import Lock, Unlock
@@ -87,6 +87,8 @@ class Life:
         self._session: Session | None = None
         self._order: Order | None = None
         self._idle_s = 0
+        self._doubt = False
+        """What was last said of the relay may be from before it was told to go off: the session waits for a report."""
         self._fined = False
         self._heard_s = LONG_AGO
         self._rivals: list[Booking] = []
@@ -259,10 +261,12 @@ class Life:
                     self._refuse(at_s, ack)
                 elif ack.relay:
                     self._follow(at_s)
+            case Heard(message=Reading() as reading) if self._doubt and reading.relay and self._moves(reading, at_s):
+                self._follow(at_s)
             case _:
                 pass
 
-    def _moves(self, message: Card | Ack, at_s: int) -> bool:
+    def _moves(self, message: Reading | Card | Ack, at_s: int) -> bool:
         """Does it move live state, and now for the first time?"""
         return self._moving.pop((message.boot, message.seq), None) == at_s
 
@@ -281,9 +285,11 @@ class Life:
                 self.sessions[-1] = replace(self.sessions[-1], cooled_s=at_s)
             self._session = Session(person, own_booking(asked, self.one), at_s)
             self._state = OPENING
+            order = self._order
+            self._doubt = order is not None and not order.on and order.sent_s is not None and not order.failed
             if self.one.relay:
                 self._command(at_s, on=True)
-            if self._relay[at_s - 1] == 1:
+            if self._relay[at_s - 1] == 1 and not self._doubt:
                 self._order = None
                 self._open(at_s)
 
@@ -339,6 +345,7 @@ class Life:
             self._void(at_s)
 
     def _void(self, at_s: int) -> None:
+        self._doubt = False
         self.voided.append((self._now().requested_s, at_s))
         self._state, self._session = FREE, None
         if self.one.relay:
@@ -375,7 +382,8 @@ class Life:
             self._command(at_s, on=False)
 
     def _follow(self, at_s: int) -> None:
-        """The relay is on, if only within this second."""
+        """The relay is said to be on, if only within this second."""
+        self._doubt = False
         if self._order is not None and self._order.on:
             self._order = None
         if self._state == OPENING:
@@ -383,9 +391,9 @@ class Life:
 
     def _see(self, at_s: int) -> None:
         """What holds at the end of all that was heard in this second."""
-        if self._order is not None and self._relay[at_s] == self._order.on:
+        if self._order is not None and self._relay[at_s] == self._order.on and not self._doubt:
             self._order = None
-        if self._state == OPENING and (not self.one.relay or self._relay[at_s] == 1):
+        if self._state == OPENING and not self._doubt and (not self.one.relay or self._relay[at_s] == 1):
             self._open(at_s)
 
     def _count_idle(self, at_s: int) -> None:

@@ -112,3 +112,23 @@ async def test_a_card_ends_a_session_though_nothing_can_be_recorded(site: Site, 
 
 async def _ended(service: TwinService) -> bool:
     return state(service) is None and relay(service) == "off"
+
+
+async def test_who_was_told_that_nothing_was_recorded_gets_no_session_later(site: Site, postgres: Postgres) -> None:
+    async with working(site) as (service, switch):
+        await until(lambda: relay(service) == "off")
+        await postgres.kill()
+        try:
+            with pytest.raises(NotRecordedError):
+                await service.unlock(LI, "I0", UnlockWish())
+        finally:
+            await postgres.start()
+        await until(lambda: _no_session_is_left(site))
+        await until(lambda: metric(service, "twin_database_up") == 1)
+        assert [each.get("relay") for each in switch.commands if each.get("relay")] == []
+        assert {(each.state, each.reason) for each in await sessions(service)} <= {("void", "withdrawn")}
+
+
+async def _no_session_is_left(site: Site) -> bool:
+    waiting = await site.sql("SELECT state FROM session")
+    return all(each["state"] == "void" for each in waiting) and await site.value("SELECT count(*) FROM request") >= 2

@@ -115,7 +115,9 @@ def _hear(turn: Turn, heard: Heard) -> None:
     if isinstance(message, Ack) and not message.ok:
         moves.decide(turn, sessions.command_refused(control, at_ms, *around, message.cmd), at_ms)
     event_ms = heard.at_ms if heard.verdict is Verdict.LIVE else None
-    step = sessions.observe(turn.station.control, turn.signals(), at_ms, *around, event_ms=event_ms)
+    is_report = event_ms is not None and getattr(message, "relay", None) is not None
+    control, signals = turn.station.control, turn.signals()
+    step = sessions.observe(control, signals, at_ms, *around, event_ms=event_ms, is_report=is_report)
     moves.decide(turn, step, at_ms)
     if heard.verdict is Verdict.LATE:
         offline.hear(turn, heard)

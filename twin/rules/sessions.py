@@ -125,13 +125,19 @@ def observe(
     policy: Policy,
     *,
     event_ms: int | None = None,
+    is_report: bool = True,
 ) -> Step:
-    """The twin says something new, received at `at_ms`; `event_ms` where the event's own time is another."""
+    """The twin says something new, received at `at_ms`; `event_ms` where the event's own time is another.
+
+    `is_report`: it says how the relay is.
+    """
     before = _before(control, at_ms, bookings, policy)
     heard = _heard(before.control, signals, at_ms)
     was_online = before.control.signals.is_online(at_ms)
     sent = _sent_again(heard, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(heard)
-    return _then(before, _then(sent, _confirmed(sent.control, at_ms if event_ms is None else event_ms)))
+    return _then(
+        before, _then(sent, _confirmed(sent.control, at_ms if event_ms is None else event_ms, is_report=is_report))
+    )
 
 
 def command_refused(
@@ -242,7 +248,7 @@ def _begun(control: Control, use: Use, policy: Policy) -> Step:
     if not control.signals.has_relay:
         return _then(recorded, _opened(replace(recorded.control, order=None), use, at_ms))
     commanded = _then(recorded, _commanded(recorded.control, at_ms, policy, on=True))
-    return _then(commanded, _confirmed(commanded.control, at_ms))
+    return _then(commanded, _confirmed(commanded.control, at_ms, is_report=False))
 
 
 def _opened(control: Control, use: Use, at_ms: int) -> Step:
@@ -251,10 +257,10 @@ def _opened(control: Control, use: Use, at_ms: int) -> Step:
     return Step(replace(control, state=state), (SessionOpened(opened_ms, use.id),))
 
 
-def _confirmed(control: Control, at_ms: int) -> Step:
+def _confirmed(control: Control, at_ms: int, *, is_report: bool) -> Step:
     """The order, if the relay is reported as ordered; a session that waits for it opens."""
     order, state = control.order, control.state
-    if order is None or order.on is not control.signals.relay_on:
+    if order is None or order.on is not control.signals.relay_on or (order.in_doubt and not is_report):
         return Step(control)
     confirmed = replace(
         control,
@@ -290,7 +296,8 @@ def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool, urgent
     in_doubt = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
     is_done = on is control.signals.relay_on and not in_doubt  # it is commanded all the same
     state = OrderState.CONFIRMED if is_done else OrderState.SENT
-    order = Order(on, state, expires_ms, at_ms, urgent, boot)
+    overtakes = in_doubt and last is not None and last.state is OrderState.SENT
+    order = Order(on, state, expires_ms, at_ms, urgent, boot, in_doubt=overtakes)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
 
 
