@@ -90,9 +90,7 @@ class Fleet:
         link = station.twin.link
         since_ms = max(station.watch.asked_ms, 0 if link is None else link.heard_ms)
         self._set_timer(fact.controller, seat, since_ms, self._due_ms(seat, since_ms))
-        gone_ms = gone_since(station.twin, since_ms, fact.policy)
-        if gone_ms is not None:
-            self.site.gone[fact.controller] = gone_ms
+        self.site.note(fact.controller, gone_since(station.twin, since_ms, fact.policy))
 
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""
@@ -110,6 +108,12 @@ class Fleet:
     def told_until_ms(self) -> int:
         """The last moment at which any station was told something; 0 if none ever was."""
         return max((_told_ms(seat.station) for seat in self._seats.values()), default=0)
+
+    def within_reach_ms(self, until_ms: int, timers: int) -> int:
+        """The latest moment up to `until_ms` by which no more timers than so many ring, but for those of one moment."""
+        if len(self._timers) <= timers:
+            return until_ms
+        return min(until_ms, heapq.nsmallest(timers, self._timers)[-1][0])
 
     def policy(self, controller: str) -> Policy:
         """The policy in force for a controller's twin. Raises KeyError."""
@@ -371,7 +375,7 @@ class Fleet:
     def _with_site(self, outcome: Outcome, controller: str, seat: _Seat, now_ms: int) -> Outcome:
         """The site hears of controllers that go and come back."""
         gone_ms = gone_since(seat.station.twin, now_ms, seat.fact.policy)
-        if gone_ms == self.site.gone.get(controller):
+        if gone_ms == self.site.gone_since(controller):
             return outcome
         follows = self.site.hear_of(controller, gone_ms, now_ms)
         of_site = self._site(follows, now_ms)

@@ -45,6 +45,10 @@ MAX_GATHER_S = 0.5
 MAX_ROWS = 20_000
 """However much waits, a batch is closed then. A large one writes each twin's checkpoint once for many messages."""
 
+PAUSE_MS = 2_000
+MAX_TIMERS = 250
+"""What has come due in a pause longer than that happens so many stations at a time: some tenths of a second."""
+
 SNAPSHOT_EVERY_MS = 24 * 3_600_000
 """How much of the log a replay must read before the time that it is about, at most."""
 
@@ -158,7 +162,7 @@ class Recorder:
             work.deliveries += deliveries
             while self._is_asked():
                 self._answer(self._requests.popleft(), work)
-            self.at_ms = max(self.at_ms, self._told_until_ms())
+            self.at_ms = self._next_ms()
             work.batch.add(self._fleet.handle(Tick(self.at_ms)))
             await asyncio.sleep(0)  # boards and health checks get their turn
         self._close(work.batch)
@@ -173,6 +177,13 @@ class Recorder:
             if self._snapshot_days.get(controller) != day:
                 self._snapshot_days[controller] = day
                 batch.snapshots.append(controller)
+
+    def _next_ms(self) -> int:
+        """Up to when time is let pass at once: after a pause so far that boards and health checks get their turn."""
+        until_ms = max(self.at_ms, self._told_until_ms())
+        if until_ms - self.at_ms < PAUSE_MS:
+            return until_ms
+        return max(self.at_ms, self._fleet.within_reach_ms(until_ms, MAX_TIMERS))
 
     def _told_until_ms(self) -> int:
         """The moment up to which nothing is left that was received before; the time that the fleet may be told."""

@@ -159,21 +159,22 @@ def clock_skew(twin: Twin) -> Condition:
     return _said(holds=twin.skew_ms != 0, since_ms=0 if twin.link is None else twin.link.heard_ms)
 
 
-def site_offline(gone_ms: Iterable[int], controllers: int, policy: Policy, broker_gone_ms: int | None) -> Condition:
+def site_offline(gone_ms: Sequence[int], controllers: int, policy: Policy, broker_gone_ms: int | None) -> Condition:
     """More than half of a site's controllers, of those that are gone now, went within a minute; or the broker is gone.
 
-    `gone_ms`: since when each controller that is offline has been so. `controllers`: how many the site has. The gone
-    ones do not tell since when the condition is clear.
+    `gone_ms`: since when each controller that is offline has been so, in order. `controllers`: how many the site has.
+    The gone ones do not tell since when the condition is clear.
     """
-    gone, more = sorted(gone_ms), controllers // 2
-    since = [
-        last_ms
-        for first_ms, last_ms in zip(gone, gone[more:], strict=False)
-        if last_ms - first_ms <= policy.site_within_ms
-    ]
+    more = controllers // 2
+    lasts_ms = (
+        gone_ms[first + more]
+        for first in range(len(gone_ms) - more)
+        if gone_ms[first + more] - gone_ms[first] <= policy.site_within_ms
+    )
+    since_ms = next(lasts_ms, FOREVER_MS)
     if broker_gone_ms is not None:
-        since.append(broker_gone_ms)
-    return _said(holds=bool(since), since_ms=min(since, default=FOREVER_MS))
+        since_ms = min(since_ms, broker_gone_ms)
+    return _said(holds=since_ms < FOREVER_MS, since_ms=since_ms)
 
 
 def _said(*, holds: bool, since_ms: int, next_ms: int = FOREVER_MS) -> Condition:

@@ -3,6 +3,8 @@
 While it fires nobody is told of the controllers one by one.
 """
 
+from bisect import bisect_left, insort
+
 from twin.alerts import Alert, AlertKind, AlertState, Condition, Watch
 from twin.instrument import link_at
 from twin.policy import Policy
@@ -18,7 +20,9 @@ class SiteWatch:
 
     def __init__(self, policy: Policy | None = None) -> None:
         self.policy = policy or Policy()
-        self.gone: dict[str, int] = {}
+        self._gone: dict[str, int] = {}
+        self._moments_ms: list[int] = []
+        """The values of `_gone` in order: thousands go at once when a network is cut."""
         self.due_ms = FOREVER_MS
         self.controllers = 0
         """How many the site has."""
@@ -42,11 +46,21 @@ class SiteWatch:
     def hear_of(self, controller: str, gone_ms: int | None, at_ms: int) -> Consequences:
         """A controller has gone, or is back (None)."""
         follows = self.pass_time(at_ms)
-        if gone_ms is None:
-            self.gone.pop(controller, None)
-        else:
-            self.gone[controller] = gone_ms
+        self.note(controller, gone_ms)
         return self._followed(at_ms, follows)
+
+    def note(self, controller: str, gone_ms: int | None) -> None:
+        """Since when a controller has been gone (None: it is not), as it is restored."""
+        before_ms = self._gone.pop(controller, None)
+        if before_ms is not None:
+            del self._moments_ms[bisect_left(self._moments_ms, before_ms)]
+        if gone_ms is not None:
+            self._gone[controller] = gone_ms
+            insort(self._moments_ms, gone_ms)
+
+    def gone_since(self, controller: str) -> int | None:
+        """Since when a controller has been gone, as far as has been heard; None: it is not."""
+        return self._gone.get(controller)
 
     def hear_of_broker(self, at_ms: int, *, up: bool) -> Consequences:
         """The broker is in reach, or is not."""
@@ -70,7 +84,7 @@ class SiteWatch:
         return follows
 
     def _condition(self, _: int) -> dict[AlertKind, Condition]:
-        gone = site_offline(self.gone.values(), self.controllers, self.policy, self._broker_gone_ms)
+        gone = site_offline(self._moments_ms, self.controllers, self.policy, self._broker_gone_ms)
         return {AlertKind.SITE_OFFLINE: gone}
 
     def _followed(self, at_ms: int, follows: Consequences) -> Consequences:

@@ -152,3 +152,22 @@ def test_what_a_twin_keeps_stays_small() -> None:
     book = fleet.twin("a").book
     longest = max(len(book.spans), len(book.activity), len(book.coverage.ranges), len(book.coverage.deaths_ms))
     assert longest <= 40
+
+
+def test_time_may_be_let_pass_a_few_timers_at_a_time() -> None:
+    once, sliced = fleet_of("a", "b", "c"), fleet_of("a", "b", "c")
+    for fleet in (once, sliced):
+        for late_ms, controller in enumerate(fleet):
+            tell(fleet, controller, 0, NOW + late_ms)
+    until_ms = NOW + 3_600_000
+    once.handle(Tick(until_ms))
+    moments: list[int] = []
+    while (next_ms := sliced.within_reach_ms(until_ms, 1)) < until_ms:
+        assert next_ms == sliced.next_due_ms()
+        moments.append(next_ms)
+        sliced.handle(Tick(next_ms))
+    sliced.handle(Tick(until_ms))
+    assert moments == sorted(set(moments))
+    assert len(moments) >= 6, "each goes stale, and offline, by itself"
+    assert [sliced.station(each).twin for each in sliced] == [once.station(each).twin for each in once]
+    assert sliced.within_reach_ms(until_ms, 10) == until_ms

@@ -29,7 +29,7 @@ def _alerts(follows: Consequences) -> list[Alert]:
 
 def test_a_new_site_is_quiet() -> None:
     site = SiteWatch()
-    assert (site.is_offline, site.active, site.due_ms, site.gone) == (False, (), FOREVER_MS, {})
+    assert (site.is_offline, site.active, site.due_ms, site.gone_since("c")) == (False, (), FOREVER_MS, None)
     assert site.policy == Policy()
 
 
@@ -53,9 +53,9 @@ def test_more_than_half_gone_fires_and_a_return_ends_it() -> None:
     assert _alerts(site.hear_of("a", NOW_MS, NOW_MS)) == []
     assert _alerts(site.hear_of("c", None, NOW_MS)) == [], "that was never gone"
     (fired,) = _alerts(site.hear_of("b", NOW_MS + 1_000, NOW_MS + 1_000))
-    assert (fired.state, site.gone) == (AlertState.FIRING, {"a": NOW_MS, "b": NOW_MS + 1_000})
+    assert (fired.state, site.gone_since("a"), site.gone_since("b")) == (AlertState.FIRING, NOW_MS, NOW_MS + 1_000)
     site.hear_of("a", None, NOW_MS + 2_000)
-    assert site.gone == {"b": NOW_MS + 1_000}
+    assert (site.gone_since("a"), site.gone_since("b")) == (None, NOW_MS + 1_000)
     assert site.is_offline
     site.pass_time(NOW_MS + 2_000 + CLEAR_MS)
     assert not site.is_offline
