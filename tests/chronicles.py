@@ -146,13 +146,19 @@ class Chronicle:
         return self._seq
 
 
-async def write_chronicle(database_url: str) -> Chronicle:
-    """Two days of the SEM, with sessions, somebody who comes without one, and an hour without network."""
+async def begin_chronicle(database_url: str) -> Chronicle:
+    """The first moment: everybody is known, and the controller of the SEM has started."""
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch("SELECT name, id, instrument_id FROM controller")
     await connection.close()
     chronicle = Chronicle(database_url, {row["name"]: Ids(row["id"], row["instrument_id"]) for row in rows})
     await chronicle.begin()
+    return chronicle
+
+
+async def write_chronicle(database_url: str) -> Chronicle:
+    """Two days of the SEM, with sessions, somebody who comes without one, and an hour without network."""
+    chronicle = await begin_chronicle(database_url)
     await chronicle.pass_time(10 * MINUTE_MS)
     await _session(chronicle, "ada", "P1")
     await _intrusion(chronicle)

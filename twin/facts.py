@@ -1,46 +1,134 @@
 """The relational tables as what the rules are told: every row that matters becomes part of a fact."""
 
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from twin.directory import BEIJING, BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact, packed
+from twin.directory import BEIJING, BookingFact, Fact, InstrumentFact, ProjectFact, SiteFact, UserFact
+from twin.fitted import fitted
 from twin.layering import Layers, RegistryError, load_layers
 from twin.models import money, people, times
-from twin.models.registry import Controller
 from twin.parties import Ban, Booking, Downtime, DowntimeCause, Level, Project, Qualification, User, UserCategory
 from twin.state import FOREVER_MS
-from twin.store.rows import to_ms
+from twin.store.rows import to_ms, to_time
+from twin.store.tables import table_rows
 from twin.tariffs import Fund, Payer, PriceList, Tariff
 
 STANDING = ("confirmed", "used")
 """States of a booking that stands."""
 KEPT = timedelta(days=2)
 """Bookings that ended longer ago are not told."""
+_NO_PRICES = PriceList(versions=())
 
-_Row = TypeVar("_Row", money.Tariff, times.Downtime)
+_TARIFFS = """
+SELECT instrument_id, instrument.code AS instrument, round(extract(epoch FROM "from") * 1000)::bigint AS from_ms,
+    body::text AS body
+FROM tariff JOIN instrument ON instrument.id = instrument_id ORDER BY instrument_id, "from"
+"""
+_USERS = """
+SELECT id, username, category, active, valid_until, payer,
+    ARRAY(SELECT code FROM person_group JOIN research_group ON research_group.id = group_id
+          WHERE person_id = person.id) AS groups,
+    ARRAY(SELECT code FROM person_operates JOIN instrument ON instrument.id = instrument_id
+          WHERE person_id = person.id) AS operates,
+    ARRAY(SELECT digest FROM card WHERE person_id = person.id ORDER BY digest) AS cards
+FROM person ORDER BY username
+"""
+_QUALIFICATIONS = """
+SELECT person_id, code, qualification.level, "from", until
+FROM qualification JOIN instrument ON instrument.id = instrument_id
+"""
+_BOOKINGS = """
+SELECT booking.id::text AS id, instrument.code AS instrument, username AS user,
+    round(extract(epoch FROM start) * 1000)::bigint AS start_ms,
+    round(extract(epoch FROM until) * 1000)::bigint AS end_ms,
+    research_group.code AS "group", estimate_cny::text AS estimate_cny, project.code AS project
+FROM booking JOIN instrument ON instrument.id = instrument_id JOIN person ON person.id = person_id
+    LEFT JOIN research_group ON research_group.id = group_id LEFT JOIN project ON project.id = project_id
+WHERE until > $1 AND state = ANY($2) ORDER BY start, booking.id
+"""
+
+
+class Tables:
+    """The relational tables, read as facts kind by kind; values that many facts have in common are one in memory.
+
+    What is wrong in them raises RegistryError; the message says what and where.
+    """
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self.site = SiteFact(zone=layers.zone, policy=layers.site_policy())
+
+    async def instruments(self) -> AsyncIterator[InstrumentFact]:
+        """Those with a controller, by code."""
+        prices = await _all_prices()
+        downtimes: defaultdict[int, list[Downtime]] = defaultdict(list)
+        async for row in times.Downtime.all().order_by("since", "id"):
+            downtimes[row.instrument_id].append(_downtime(row))
+        async for each in fitted(self._layers):
+            yield InstrumentFact(
+                code=each.code,
+                controller=each.controller,
+                platform=each.platform,
+                policy=each.policy,
+                opening=each.opening,
+                prices=prices.get(each.ids.instrument_id, _NO_PRICES),
+                downtimes=tuple(downtimes.get(each.ids.instrument_id, ())),
+            )
+
+    async def projects(self) -> AsyncIterator[ProjectFact]:
+        """All of them, by code."""
+        for row in await money.Project.all().prefetch_related("payers", "instruments").order_by("code"):
+            yield _project(row)
+
+    async def users(self) -> AsyncIterator[UserFact]:
+        """All of them, by name."""
+        qualifications, bans = await _all_qualifications(), await _all_bans()
+        credit = self.site.policy.credit_full_points
+        async for row in table_rows(_USERS):
+            yield UserFact(
+                user=_user(row, credit, tuple(bans.get(row["id"], ()))),
+                cards=tuple(row["cards"]),
+                qualifications=tuple(qualifications.get(row["id"], ())),
+                payer=Payer(row["payer"]),
+            )
+
+    async def bookings(self) -> AsyncIterator[BookingFact]:
+        """Those that stand and are not long over, by their start."""
+        estimates: dict[str, Decimal] = {}
+        async for row in table_rows(_BOOKINGS, datetime.now(UTC) - KEPT, STANDING):
+            estimate = row["estimate_cny"]
+            booking = Booking(
+                id=row["id"],
+                instrument=sys.intern(row["instrument"]),
+                user=sys.intern(row["user"]),
+                start_ms=row["start_ms"],
+                end_ms=row["end_ms"],
+                group=_interned(row["group"]),
+                estimate_cny=estimates.setdefault(estimate, Decimal(estimate)),
+                project=_interned(row["project"]),
+            )
+            yield BookingFact(id=booking.id, booking=booking)
+
+
+async def open_tables(zone: ZoneInfo = BEIJING) -> Tables:
+    """The tables as they are now; `zone` is that of a site about which nothing is stored. Raises RegistryError."""
+    return Tables(await load_layers(zone))
 
 
 async def load_facts(zone: ZoneInfo = BEIJING) -> list[Fact]:
-    """All facts as the tables have them now; `zone` is that of a site about which nothing is stored.
-
-    Raises:
-        RegistryError: something stored cannot be; the message says what and where.
-
-    """
-    layers = await load_layers(zone)
-    site = SiteFact(zone=layers.zone, policy=layers.site_policy())
-    return [
-        site,
-        *await _instruments(layers),
-        *await _projects(),
-        *await _users(site.policy.credit_full_points),
-        *await _bookings(),
-    ]
+    """All facts as the tables have them now; `zone` as for `open_tables`. Raises RegistryError."""
+    tables = await open_tables(zone)
+    facts: list[Fact] = [tables.site]
+    for kind in (tables.instruments, tables.projects, tables.users, tables.bookings):
+        facts += [fact async for fact in kind()]
+    return facts
 
 
 async def load_prices(instrument_id: int) -> PriceList:
@@ -66,87 +154,74 @@ def booking_fact(row: times.Booking) -> BookingFact:
     return BookingFact(id=booking.id, booking=booking)
 
 
-async def _instruments(layers: Layers) -> Iterable[InstrumentFact]:
-    controllers = await Controller.all().select_related("instrument__platform").order_by("instrument__code")
-    tariffs = _by_instrument(await money.Tariff.all().select_related("instrument").order_by("since"))
-    downtimes = _by_instrument(await times.Downtime.all().select_related("instrument").order_by("since", "id"))
-    return [
-        InstrumentFact(
-            code=each.instrument.code,
-            controller=each.name,
-            platform=each.instrument.platform.code,
-            policy=layers.policy(each.instrument),
-            opening=layers.opening(each.instrument),
-            prices=_prices(tariffs[each.instrument.code]),
-            downtimes=tuple(_downtime(row) for row in downtimes[each.instrument.code]),
-        )
-        for each in controllers
-    ]
+def _project(row: money.Project) -> ProjectFact:
+    return ProjectFact(
+        project=Project(
+            id=row.code,
+            payers=frozenset(payer.username for payer in row.payers),
+            balance_cny=row.balance_cny,
+            credit_line_cny=row.credit_line_cny,
+            instruments=frozenset(each.code for each in row.instruments) or None,
+            from_ms=to_ms(row.valid_from) if row.valid_from else 0,
+            until_ms=_end_ms(row.valid_until),
+        ),
+        free_min=row.free_min,
+        fund=Fund(share_percent=row.fund_share_percent, left_cny=row.fund_left_cny),
+    )
 
 
-async def _projects() -> Iterable[ProjectFact]:
-    rows = await money.Project.all().prefetch_related("payers", "instruments").order_by("code")
-    return [
-        ProjectFact(
-            project=Project(
-                id=row.code,
-                payers=frozenset(payer.username for payer in row.payers),
-                balance_cny=row.balance_cny,
-                credit_line_cny=row.credit_line_cny,
-                instruments=frozenset(each.code for each in row.instruments) or None,
-                from_ms=to_ms(row.valid_from) if row.valid_from else 0,
-                until_ms=_end_ms(row.valid_until),
-            ),
-            free_min=row.free_min,
-            fund=Fund(share_percent=row.fund_share_percent, left_cny=row.fund_left_cny),
-        )
-        for row in rows
-    ]
+async def _all_prices() -> dict[int, PriceList]:
+    """By the instrument's id. Tariffs that say the same share all but the name of their instrument."""
+    alike: dict[tuple[int, str], Tariff] = {}
+    versions: dict[int, tuple[Tariff, ...]] = {}
+    async for row in table_rows(_TARIFFS):
+        key = row["from_ms"], row["body"]
+        if key not in alike:
+            alike[key] = _read_tariff(row["instrument"], row["from_ms"], msgspec.json.decode(row["body"]))
+        tariff = msgspec.structs.replace(alike[key], instrument=sys.intern(row["instrument"]))
+        versions[row["instrument_id"]] = (*versions.get(row["instrument_id"], ()), tariff)
+    return {instrument_id: PriceList(versions=own) for instrument_id, own in versions.items()}
 
 
-async def _users(credit: int) -> Iterable[UserFact]:
-    belongings = ("groups", "operates", "cards", "qualifications__instrument", "bans__instrument")
-    rows = await people.Person.all().prefetch_related(*belongings).order_by("username")
-    return [
-        UserFact(
-            user=_user(row, credit),
-            cards=tuple(sorted(card.digest for card in row.cards)),
-            qualifications=_qualifications(row),
-            payer=Payer(row.payer),
-        )
-        for row in rows
-    ]
+async def _all_qualifications() -> dict[int, list[Qualification]]:
+    """By the person's id."""
+    alike: dict[Qualification, Qualification] = {}
+    held: defaultdict[int, list[Qualification]] = defaultdict(list)
+    async for row in table_rows(_QUALIFICATIONS):
+        each = Qualification(sys.intern(row["code"]), Level(row["level"]), to_ms(row["from"]), _end_ms(row["until"]))
+        held[row["person_id"]].append(alike.setdefault(each, each))
+    for own in held.values():
+        own.sort(key=lambda each: (each.instrument, each.from_ms, each.level))
+    return held
 
 
-async def _bookings() -> Iterable[BookingFact]:
-    rows = times.Booking.filter(until__gt=datetime.now(UTC) - KEPT, state__in=STANDING)
-    fetched = await rows.select_related("instrument", "person", "group", "project").order_by("start", "id")
-    return map(booking_fact, fetched)
+async def _all_bans() -> dict[int, list[Ban]]:
+    """By the person's id."""
+    found: defaultdict[int, list[Ban]] = defaultdict(list)
+    for row in await people.Ban.all().select_related("instrument").order_by("id"):
+        found[row.person_id].append(_ban(row))
+    return found
 
 
-def _user(row: people.Person, credit: int) -> User:
+def _interned(text: str | None) -> str | None:
+    return None if text is None else sys.intern(text)
+
+
+def _user(row: Mapping[str, Any], credit: int, bans: tuple[Ban, ...]) -> User:
     return User(
-        id=row.username,
-        category=UserCategory(row.category),
+        id=sys.intern(row["username"]),
+        category=UserCategory(row["category"]),
         credit=credit,
-        active=row.active,
-        valid_until_ms=_end_ms(row.valid_until),
-        groups=frozenset(group.code for group in row.groups),
-        operates=frozenset(instrument.code for instrument in row.operates),
-        bans=tuple(_ban(ban) for ban in sorted(row.bans, key=lambda ban: ban.id)),
+        active=row["active"],
+        valid_until_ms=_end_ms(row["valid_until"]),
+        groups=frozenset(map(sys.intern, row["groups"])),
+        operates=frozenset(map(sys.intern, row["operates"])),
+        bans=bans,
     )
 
 
 def _ban(row: people.Ban) -> Ban:
     return Ban(row.instrument.code if row.instrument else None, to_ms(row.since), _end_ms(row.until))
-
-
-def _qualifications(row: people.Person) -> tuple[Qualification, ...]:
-    held = (
-        Qualification(each.instrument.code, Level(each.level), to_ms(each.since), _end_ms(each.until))
-        for each in row.qualifications
-    )
-    return tuple(sorted(held, key=lambda each: (each.instrument, each.from_ms, each.level)))
 
 
 def _downtime(row: times.Downtime) -> Downtime:
@@ -158,31 +233,16 @@ def _prices(rows: Iterable[money.Tariff]) -> PriceList:
 
 
 def _tariff(row: money.Tariff) -> Tariff:
-    head: dict[str, Any] = {"instrument": row.instrument.code, "from_ms": to_ms(row.since)}
+    return _read_tariff(row.instrument.code, to_ms(row.since), row.body)
+
+
+def _read_tariff(instrument: str, from_ms: int, body: Mapping[str, Any]) -> Tariff:
     try:
-        return msgspec.convert(row.body | head, Tariff)
+        return msgspec.convert({**body, "instrument": instrument, "from_ms": from_ms}, Tariff)
     except msgspec.ValidationError as error:
-        since = row.since.isoformat()
-        raise RegistryError(f"the tariff of instrument {row.instrument.code} from {since} is wrong: {error}") from error
-
-
-def _by_instrument(rows: Iterable[_Row]) -> defaultdict[str, list[_Row]]:
-    found: defaultdict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        found[row.instrument.code].append(row)
-    return found
+        since = to_time(from_ms).isoformat()
+        raise RegistryError(f"the tariff of instrument {instrument} from {since} is wrong: {error}") from error
 
 
 def _end_ms(until: datetime | None) -> int:
     return FOREVER_MS if until is None else to_ms(until)
-
-
-def news(present: Mapping[str, Fact], logged: Mapping[str, tuple[Fact, bytes]]) -> list[Fact]:
-    """The facts that are not as they were last logged; a booking that is not kept any more does not stand."""
-    changed = [fact for key, fact in present.items() if key not in logged or logged[key][1] != packed(fact)]
-    gone = [
-        BookingFact(id=fact.id, booking=None)
-        for key, (fact, _) in logged.items()
-        if isinstance(fact, BookingFact) and fact.booking is not None and key not in present
-    ]
-    return changed + gone

@@ -12,14 +12,14 @@ not let in. Where no hours are set at all, everybody is let in at any time.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from twin.directory import BEIJING
 from twin.hours import ALWAYS, Day, Hours, Opening, OpeningHours
-from twin.models.registry import Instrument, Platform, Site
+from twin.models.registry import Platform, Site
 from twin.parties import UserCategory
 from twin.policy import Policy, layered
 
@@ -57,6 +57,26 @@ class StoredHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Hours((mon, tue, wed, thu, fri, sat, sun), {each: _day(day) for each, day in self.holidays.items()})
 
 
+class Placed(Protocol):
+    """An instrument of a platform, and what is set for it alone."""
+
+    @property
+    def code(self) -> str:
+        """Its name in messages about what is wrong."""
+
+    @property
+    def platform_id(self) -> int:
+        """Where it belongs."""
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """Values of `twin.policy.Policy`."""
+
+    @property
+    def opening(self) -> dict[str, Any] | None:
+        """By category."""
+
+
 class Layers:
     """The site and its platforms as stored, to be laid over each other."""
 
@@ -79,11 +99,11 @@ class Layers:
         """The policy of the site as a whole. Raises RegistryError."""
         return _laid("policy", self._site_layer("policy"), layered)
 
-    def policy(self, instrument: Instrument) -> Policy:
+    def policy(self, instrument: Placed) -> Policy:
         """The policy of an instrument. Raises RegistryError: it says who sets which value wrongly."""
         return _laid("policy", self._layers(instrument, "policy"), layered)
 
-    def opening(self, instrument: Instrument) -> OpeningHours:
+    def opening(self, instrument: Placed) -> OpeningHours:
         """The opening hours of an instrument. Raises RegistryError: it says who sets which hours wrongly."""
         return _laid("opening", self._layers(instrument, "opening"), self._opening)
 
@@ -97,7 +117,7 @@ class Layers:
     def _site_layer(self, name: str) -> list[Layer]:
         return [] if self._site is None else [("the site", _set(self._site, name))]
 
-    def _layers(self, instrument: Instrument, name: str) -> list[Layer]:
+    def _layers(self, instrument: Placed, name: str) -> list[Layer]:
         """Who sets something for this instrument, the most general first."""
         chain: list[Layer] = [(f"instrument {instrument.code}", _set(instrument, name))]
         above: int | None = instrument.platform_id
@@ -113,7 +133,7 @@ async def load_layers(zone: ZoneInfo = BEIJING) -> Layers:
     return Layers(await Site.get_or_none(id=1), await Platform.all(), zone)
 
 
-def _set(row: Site | Platform | Instrument, name: str) -> dict[str, Any]:
+def _set(row: Site | Platform | Placed, name: str) -> dict[str, Any]:
     stored: dict[str, Any] | None = getattr(row, name)
     return {} if stored is None else stored
 

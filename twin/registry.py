@@ -1,14 +1,24 @@
 """The registry in memory: what is catalogued, which controller stands for which instrument, by which policy."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from twin import interface
-from twin.layering import Layers, load_layers
-from twin.models.registry import Controller, Instrument, Platform
+from twin.fitted import fitted
+from twin.layering import load_layers
+from twin.models.registry import Platform
 from twin.policy import Policy
 from twin.store import Ids
+from twin.store.tables import table_rows
+
+_INSTRUMENTS = """
+SELECT instrument.code, instrument.name_zh, instrument.name_en, model, place, platform.code AS platform, category,
+    value_cny::text AS value_cny, in_service_since::text AS in_service_since, controller.name AS controller
+FROM instrument JOIN platform ON platform.id = platform_id
+    LEFT JOIN controller ON controller.instrument_id = instrument.id ORDER BY instrument.code
+"""
 
 
 class Connected(msgspec.Struct, frozen=True):
@@ -18,7 +28,6 @@ class Connected(msgspec.Struct, frozen=True):
     instrument: str
     ids: Ids
     policy: Policy
-    password_hash: str
     grant_key: str
     """What its grants are signed with; empty: nothing yet."""
 
@@ -37,15 +46,17 @@ class Registry(msgspec.Struct, frozen=True):
 async def load_registry() -> Registry:
     """Read the tables. Raises RegistryError where a stored policy is wrong."""
     platforms = await Platform.all().select_related("parent").order_by("id")
-    instruments = await Instrument.all().select_related("platform").order_by("code")
-    controllers = await Controller.all().select_related("instrument")
     layers = await load_layers()
-    by_instrument = {each.instrument.code: each.name for each in controllers}
+    connected = {
+        each.controller: Connected(each.controller, each.code, each.ids, each.policy, each.grant_key)
+        async for each in fitted(layers)
+    }
+    instruments = [_instrument(row) async for row in table_rows(_INSTRUMENTS)]
     return Registry(
         platforms=_parents_first([_platform(each) for each in platforms]),
-        instruments={each.code: _instrument(each, by_instrument.get(each.code)) for each in instruments},
-        connected={each.name: _connected(each, layers) for each in controllers},
-        controllers=by_instrument,
+        instruments={each.code: each for each in instruments},
+        connected=connected,
+        controllers={each.instrument: each.controller for each in connected.values()},
     )
 
 
@@ -62,27 +73,7 @@ def _platform(row: Platform) -> interface.Platform:
     )
 
 
-def _instrument(row: Instrument, controller: str | None) -> interface.Instrument:
-    return interface.Instrument(
-        code=row.code,
-        name_zh=row.name_zh,
-        name_en=row.name_en,
-        model=row.model,
-        place=row.place,
-        platform=row.platform.code,
-        category=row.category,
-        value_cny=f"{row.value_cny:.2f}",
-        in_service_since=row.in_service_since.isoformat() if row.in_service_since else None,
-        controller=controller,
-    )
-
-
-def _connected(row: Controller, layers: Layers) -> Connected:
-    return Connected(
-        controller=row.name,
-        instrument=row.instrument.code,
-        ids=Ids(row.id, row.instrument.id),
-        policy=layers.policy(row.instrument),
-        password_hash=row.password_hash,
-        grant_key=row.grant_key or "",
-    )
+def _instrument(row: Mapping[str, str | None]) -> interface.Instrument:
+    """Names, models and places are those of many: each text is one value in memory."""
+    texts = {name: None if value is None else sys.intern(value) for name, value in row.items()}
+    return msgspec.convert(texts, interface.Instrument)

@@ -15,35 +15,28 @@ from tortoise import Tortoise
 
 from twin import interface
 from twin.bookings import Bookings
-from twin.directory import Fact, InstrumentFact
+from twin.directory import Fact
 from twin.events import Card
-from twin.facts import load_facts, news
 from twin.feed import Feed
 from twin.fleet import Fleet
 from twin.granting import Granting
 from twin.metrics import Metrics
 from twin.people import People
+from twin.recall import recall, uncollected
 from twin.reception import Reception
 from twin.recorder import Clock, Recorder, system_clock
-from twin.registration import grant_keys
+from twin.registration import make_grant_keys
 from twin.registry import Registry, load_registry
 from twin.requests import BrokerSeen, Learnt
 from twin.rules.outcome import Command, Consequences
 from twin.settings import Settings, SettingsError
-from twin.station import NEW_STATION, Station
+from twin.station import Station
 from twin.store import Names, Store
 from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
 from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
-from twin.store.restore import (
-    read_accounts,
-    read_checkpoints,
-    read_commands,
-    read_facts,
-    read_silences,
-    read_site_alert,
-)
+from twin.store.restore import read_accounts, read_commands, read_silences, read_site_alert
 from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.inbox import Inbox
@@ -138,25 +131,15 @@ class TwinService:
 
     async def _restore(self, pool: asyncpg.Pool) -> None:
         """Stations, accounts, and what the rules were told; what has changed since is told to them first of all."""
-        checkpoints, logged = await read_checkpoints(pool), await read_facts(pool)
-        present = {fact.key: fact for fact in await load_facts(self.timezone)}
-        for key, (fact, _) in logged.items():
-            if not isinstance(fact, InstrumentFact):
-                self._fleet.learn(fact)
-            elif key in present:
-                self._fleet.seat(fact, checkpoints.get(fact.controller, NEW_STATION))
-        for fact in present.values():
-            if isinstance(fact, InstrumentFact) and fact.controller not in self._fleet:
-                self._fleet.seat(fact, checkpoints.get(fact.controller, NEW_STATION))
+        checkpoints, changed = await recall(self._fleet, pool, self.timezone)
         await read_accounts(pool, self._fleet.accounts)
         self._fleet.silence(await read_silences(pool, self.now_ms()))
         if (alert := await read_site_alert(pool)) is not None:
             self._fleet.site.restore(alert)
         self._outbox.put(await read_commands(pool, self.now_ms()))
-        changed = news(present, logged)
         for each in changed:
             self._recorder.ask(partial(_learnt, each), asked_ms=0)
-        log.info("service.restored", twins=len(self._fleet), checkpoints=len(checkpoints), facts=len(changed))
+        log.info("service.restored", twins=len(self._fleet), checkpoints=checkpoints, facts=len(changed))
 
     async def stop(self) -> None:
         """End in order: what is not acknowledged stays with the broker. Raises what ended the service, if anything."""
@@ -395,9 +378,10 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         open_database(settings.database_url),
         asyncpg.create_pool(settings.database_url, min_size=1, max_size=8) as pool,
     ):
-        await grant_keys()
-        service = TwinService(settings, pool, await load_registry(), clock)
-        await service.start(pool)
+        await make_grant_keys()
+        with uncollected():
+            service = TwinService(settings, pool, await load_registry(), clock)
+            await service.start(pool)
         try:
             yield service
         finally:

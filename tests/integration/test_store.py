@@ -25,6 +25,7 @@ from twin.policy import Policy
 from twin.rules.outcome import Billed, Outcome
 from twin.service import open_database
 from twin.state import Category, SeenBoot
+from twin.station import Station
 from twin.store import Batch, Ids, Names, Past, Store
 from twin.store.commit import AnotherWriterError, OvertakenError
 from twin.store.history import History
@@ -192,10 +193,14 @@ async def test_of_a_batch_that_fails_nothing_is_stored(site: Site, books: Books)
     assert await site.readings() == 2
 
 
+async def checkpoints(pool: asyncpg.Pool) -> dict[str, Station]:
+    return {controller: station async for controller, station in read_checkpoints(pool)}
+
+
 async def test_checkpoints_bring_twins_back_as_they_were(site: Site, books: Books) -> None:
     await books.commit(books.batch("first", 1, 50, 2))
     async with asyncpg.create_pool(site.database_url, min_size=1, max_size=1) as pool:
-        assert await read_checkpoints(pool) == {"c0": books.fleet.station("c0")}
+        assert await checkpoints(pool) == {"c0": books.fleet.station("c0")}
 
 
 async def test_a_checkpoint_may_be_larger_than_a_page(site: Site, books: Books) -> None:
@@ -207,7 +212,7 @@ async def test_a_checkpoint_may_be_larger_than_a_page(site: Site, books: Books) 
     await books.commit(batch)
     assert await site.value("SELECT max(length(state)) FROM checkpoint") > 2 * PAGE_BYTES
     async with asyncpg.create_pool(site.database_url, min_size=1, max_size=1) as pool:
-        assert (await read_checkpoints(pool))["c0"] == large
+        assert (await checkpoints(pool))["c0"] == large
 
 
 async def test_a_checkpoint_of_another_version_is_not_guessed_at(site: Site, books: Books) -> None:
@@ -215,7 +220,7 @@ async def test_a_checkpoint_of_another_version_is_not_guessed_at(site: Site, boo
     await site.sql("UPDATE checkpoint SET version = 99")
     async with asyncpg.create_pool(site.database_url, min_size=1, max_size=1) as pool:
         with pytest.raises(IncompatibleVersionError, match="99"):
-            await read_checkpoints(pool)
+            await checkpoints(pool)
 
 
 async def test_one_writer_at_a_time(site: Site, books: Books) -> None:

@@ -91,6 +91,7 @@ class Ban(Model):
     """Somebody shut out from an instrument (null: from all)."""
 
     id = fields.IntField(primary_key=True)
+    person_id: int
     person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField(
         "models.Person", related_name="bans", on_delete=fields.CASCADE
     )

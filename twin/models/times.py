@@ -38,6 +38,7 @@ class Downtime(Model):
     """An instrument out of service; `until` null: nobody knows until when."""
 
     id = fields.IntField(primary_key=True)
+    instrument_id: int
     instrument: fields.ForeignKeyRelation[Instrument] = fields.ForeignKeyField(
         "models.Instrument", related_name="downtimes", on_delete=fields.CASCADE
     )

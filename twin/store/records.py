@@ -25,7 +25,7 @@ from twin.rules.outcome import (
 from twin.state import FOREVER_MS, Visit
 from twin.station import Terms
 from twin.store.names import Names
-from twin.store.rows import to_ms, to_time
+from twin.store.rows import fact_digest, to_ms, to_time
 
 LATE_DATA = "late data"
 SYSTEM = "system"
@@ -56,14 +56,17 @@ async def write_requests(connection: asyncpg.Connection, requests: Sequence[Requ
     facts = [each for each in requests if isinstance(each, Learnt)]
     others = [each for each in requests if not isinstance(each, Learnt)]
     if facts:
-        rows = [
-            (each.fact.key, each.number, to_time(each.at_ms), directory.packed(each.fact).decode()) for each in facts
-        ]
-        await connection.copy_records_to_table("fact", records=rows, columns=("key", "number", "at", "body"))
+        columns = ("key", "number", "at", "body", "digest")
+        await connection.copy_records_to_table("fact", records=map(_fact_row, facts), columns=columns)
     if others:
         rows_ = [(each.number, to_time(each.at_ms), type(each).__name__.lower(), _json(each)) for each in others]
         await connection.copy_records_to_table("request", records=rows_, columns=("number", "at", "kind", "body"))
     await _write_silences(connection, [each for each in others if isinstance(each, Silenced)])
+
+
+def _fact_row(learnt: Learnt) -> tuple[Any, ...]:
+    body = directory.packed(learnt.fact)
+    return learnt.fact.key, learnt.number, to_time(learnt.at_ms), body.decode(), fact_digest(body)
 
 
 async def _write_silences(connection: asyncpg.Connection, silences: Sequence[Silenced]) -> None:

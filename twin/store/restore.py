@@ -1,5 +1,7 @@
 """Reading back where everything stood."""
 
+from collections.abc import AsyncIterator, Sequence
+
 import asyncpg
 import msgspec
 
@@ -13,22 +15,37 @@ from twin.station import Station
 from twin.store.rows import to_ms, to_time, unpacked_station
 
 _CHECKPOINTS = "SELECT name, version, state FROM checkpoint JOIN controller ON controller.id = controller_id"
+# Backwards, as the index has it without sorting.
+_LOGGED = """
+SELECT DISTINCT ON (key) key, number, digest FROM fact WHERE starts_with(key, $1) ORDER BY key DESC, number DESC
+"""
+_FACTS = """
+SELECT body FROM fact JOIN unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted (key, number, place)
+USING (key, number) ORDER BY place
+"""
 
 
-async def read_checkpoints(pool: asyncpg.Pool) -> dict[str, Station]:
-    """The stations as last recorded, by controller. Raises IncompatibleVersionError."""
-    twins = {}
+async def read_checkpoints(pool: asyncpg.Pool) -> AsyncIterator[tuple[str, Station]]:
+    """Controllers and their stations as last recorded. Raises IncompatibleVersionError."""
     async with pool.acquire() as connection, connection.transaction():
         async for row in connection.cursor(_CHECKPOINTS, prefetch=1000):
-            twins[row["name"]] = unpacked_station(row["version"], row["state"])
-    return twins
+            yield row["name"], unpacked_station(row["version"], row["state"])
 
 
-async def read_facts(pool: asyncpg.Pool) -> dict[str, tuple[Fact, bytes]]:
-    """The newest logged fact of each key, and the same as it is logged."""
-    rows = await pool.fetch("SELECT DISTINCT ON (key) key, body FROM fact ORDER BY key, number DESC")
-    facts = ((row["key"], directory.unpacked(row["body"])) for row in rows)
-    return {key: (fact, directory.packed(fact)) for key, fact in facts}
+async def read_logged(pool: asyncpg.Pool, prefix: str) -> AsyncIterator[tuple[str, int, bytes | None]]:
+    """Of all keys that begin so: key, number and digest of the newest logged fact."""
+    async with pool.acquire() as connection, connection.transaction():
+        async for row in connection.cursor(_LOGGED, prefix, prefetch=5000):
+            yield row["key"], row["number"], row["digest"]
+
+
+async def read_facts(pool: asyncpg.Pool, wanted: Sequence[tuple[str, int]]) -> list[Fact]:
+    """Logged facts by key and number."""
+    if not wanted:
+        return []
+    keys, numbers = zip(*wanted, strict=True)
+    rows = await pool.fetch(_FACTS, keys, numbers)
+    return [directory.unpacked(row["body"]) for row in rows]
 
 
 async def read_accounts(pool: asyncpg.Pool, accounts: Accounts) -> None:
