@@ -12,16 +12,17 @@ from rich.table import Table
 
 from benchmarks import ingest as ingest_bench
 from benchmarks import latency as latency_bench
+from benchmarks import restore as restore_bench
 from benchmarks.chaos import run as chaos_bench
 from benchmarks.chaos.opening import Plan as ChaosPlan
 from benchmarks.processes import BenchError
 from benchmarks.simulation.compare import Comparison, compare
-from benchmarks.tables import chaos_table, ingest_table, latency_table, simulation_table
+from benchmarks.tables import chaos_table, ingest_table, latency_table, restore_table, simulation_table
 from twin.logs import set_up_logs
 from twin.servers import Progress, ServersError
 from twin.servers.progress import console_progress
 
-R = TypeVar("R", ingest_bench.Result, latency_bench.Result, chaos_bench.Result)
+R = TypeVar("R", ingest_bench.Result, latency_bench.Result, restore_bench.Result, chaos_bench.Result)
 C = TypeVar("C", ingest_bench.Result, latency_bench.Result)
 
 app = typer.Typer(no_args_is_help=True, help="Measure the service on this machine, with servers of its own.")
@@ -73,6 +74,17 @@ def latency(
     plan = latency_bench.Plan(controllers, seconds, rate)
     result = _run(lambda progress: latency_bench.measure(plan, progress))
     _show(result, latency_table(result), as_json=as_json)
+
+
+@app.command(epilog="Examples: `twin bench restore` · `twin bench restore --twins 10000 --json`")
+def restore(
+    *,
+    twins: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many the site has.")] = 100_000,
+    as_json: AsJson = False,
+) -> None:
+    """Time and memory from the start of the service until it is ready, on a large site with a day behind it."""
+    result = _run(lambda progress: restore_bench.measure(restore_bench.Plan(twins), progress))
+    _print(result, restore_table(result), as_json=as_json)
 
 
 @app.command(epilog="Examples: `twin bench simulate` · `twin bench simulate --seed 7 --sites 20 --json`")
@@ -147,10 +159,14 @@ def _run(measure: Callable[[Progress], Awaitable[R]]) -> R:
         raise typer.Exit(2) from None
 
 
-def _show(result: C, table: Table, *, as_json: bool) -> None:
+def _print(result: msgspec.Struct, table: Table, *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:
         Console(width=max(120, Console().width)).print(table)
+
+
+def _show(result: C, table: Table, *, as_json: bool) -> None:
+    _print(result, table, as_json=as_json)
     if result.lost or result.duplicated:
         raise typer.Exit(1)

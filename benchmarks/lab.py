@@ -75,13 +75,19 @@ class Lab:
 
         Its broker is its own: one that has served before keeps for those who are away what was meant for them.
         """
-        name = f"bench_{secrets.token_hex(4)}"
         names = tuple(f"c{number:04d}" for number in range(1, controllers + 1))
+        async with self.empty_site(names) as site:
+            await _register(site.database_url, names)
+            yield site
+
+    @asynccontextmanager
+    async def empty_site(self, names: tuple[str, ...] = ()) -> AsyncIterator[Site]:
+        """A database without tables, and a broker of its own, for controllers of these names."""
+        name = f"bench_{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(12)
         accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
         url = await self._postgres.create_database(name)
         try:
-            await _register(url, names)
             with _folder() as folder:
                 async with private_mosquitto(folder, accounts, cache=cache_folder()) as broker:
                     at = f"{password}@{broker.host}:{broker.port}"

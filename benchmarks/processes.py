@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -97,3 +98,13 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
     own_ticks = sum(int(ticks) for ticks in fields[11:15])  # utime, stime, and those of children that have ended
     return own_ticks / _TICKS_A_SECOND + sum(cpu_seconds(int(each)) for each in children)
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has taken so far, in MB of a million bytes; 0 where it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 / 1e6 if found else 0.0

@@ -48,22 +48,32 @@ async def running_service(site: Site) -> AsyncIterator[tuple[Child, Child]]:
     environment = {**site.environment(), "TWIN_HTTP_PORT": str(port)}
     board = {"BOARD_URL": f"ws://{_LOOPBACK}:{port}/ws/board"}
     async with child("service", _PROGRAMS[Subject.SERVICE], environment, site.folder) as service:
-        await _until(service, lambda: asyncio.to_thread(_is_healthy, f"http://{_LOOPBACK}:{port}/health"))
+        await until(service, lambda: asyncio.to_thread(is_healthy, f"http://{_LOOPBACK}:{port}/health"))
         async with child("board", ["-m", "benchmarks.watching"], board, site.folder) as watcher:
             await until_ready(watcher)
             yield service, watcher
 
 
+@asynccontextmanager
+async def starting_service(site: Site) -> AsyncIterator[tuple[Child, str]]:
+    """The real service from the moment at which its process is made, with its log; and the address of its health."""
+    port = _free_port()
+    environment = {**site.environment(), "TWIN_HTTP_PORT": str(port), "TWIN_LOG_LEVEL": "info"}
+    async with child("service", _PROGRAMS[Subject.SERVICE], environment, site.folder) as service:
+        yield service, f"http://{_LOOPBACK}:{port}/health"
+
+
 async def until_ready(process: Child) -> None:
     """Wait until the program says `ready`."""
-    await _until(process, lambda: asyncio.to_thread(_says_ready, process))
+    await until(process, lambda: asyncio.to_thread(_says_ready, process))
 
 
 def _says_ready(process: Child) -> bool:
     return b"ready" in process.log.read_bytes().splitlines()
 
 
-def _is_healthy(url: str) -> bool:
+def is_healthy(url: str) -> bool:
+    """Does the service say that it is well?"""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
             return b'"degraded"' not in answer.read()
@@ -71,12 +81,13 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-async def _until(process: Child, condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + _READY_S
+async def until(process: Child, condition: Callable[[], Awaitable[bool]], within_s: float = _READY_S) -> None:
+    """Wait for something that the program brings about. Raises BenchError where it takes too long, or has ended."""
+    deadline = time.monotonic() + within_s
     while not await condition():
         process.check()
         if time.monotonic() > deadline:
-            raise BenchError(f"{process.log.stem} was not ready within {_READY_S:.0f} s")
+            raise BenchError(f"{process.log.stem} was not ready within {within_s:.0f} s")
         await asyncio.sleep(_POLL_S)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmarks import ingest, latency
+from benchmarks import ingest, latency, restore
 from benchmarks.chaos import run as chaos
 from benchmarks.simulation.compare import Comparison
 
@@ -55,6 +55,23 @@ def latency_table(result: latency.Result) -> Table:
     delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms))
     counts = (result.unseen, result.frames, result.lost, result.duplicated)
     table.add_row(f"{result.publish_rate:,.0f}", f"{result.measured:,}", *delays, *(f"{count:,}" for count in counts))
+    return table
+
+
+def restore_table(result: restore.Result) -> Table:
+    """The one line."""
+    site = result.site
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=f"Restart: {site.twins:,} twins, {site.open_sessions:,} open sessions, {site.bookings:,} bookings, "
+        f"{site.people:,} people; {site.checkpoint_bytes:,.0f} bytes a checkpoint",
+    )
+    for heading in ("ready s", "ready MB", "CPU s", "abreast s", "abreast MB"):
+        table.add_column(heading, justify="right")
+    seconds, memory = (result.ready_s, result.ready_cpu_s, result.abreast_s), (result.ready_mb, result.abreast_mb)
+    ready_s, cpu_s, abreast_s = (f"{value:.1f}" for value in seconds)
+    ready_mb, abreast_mb = (f"{value:,.0f}" for value in memory)
+    table.add_row(ready_s, ready_mb, cpu_s, abreast_s, abreast_mb)
     return table
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import ingest, latency
+from benchmarks import ingest, latency, restore
 from benchmarks.cli import app
 from benchmarks.processes import BenchError, child
 from benchmarks.subjects import Subject, until_ready
@@ -50,6 +50,19 @@ def test_latency_sees_every_reading(temporary: Path) -> None:
     assert (result.lost, result.duplicated, result.unseen) == (0, 0, 0)
     assert 0 < result.measured < result.published, "what came while it warmed up does not count"
     assert 0 < result.p50_ms <= result.p99_ms <= result.max_ms
+
+
+def test_restore_brings_every_twin_back(temporary: Path) -> None:
+    told = CliRunner().invoke(app, ["restore", "--twins", "150", "--json"])
+    assert told.exit_code == 0, told.output
+    assert list(temporary.iterdir()) == [], "nothing is left behind"
+    result = msgspec.json.decode(told.stdout, type=restore.Result)
+    assert result.site.twins == 150
+    assert result.site.open_sessions > 0
+    assert result.site.bookings > 50
+    assert 400 < result.site.checkpoint_bytes < 4_000
+    assert 0 < result.ready_s <= result.abreast_s
+    assert 50 < result.ready_mb <= result.abreast_mb
 
 
 async def test_a_program_that_ends_early_is_told_with_its_last_words(tmp_path: Path) -> None:
