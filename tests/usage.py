@@ -18,6 +18,7 @@ from twin.enrolment import (
 )
 from twin.interface import Person, SessionQuery, SessionView
 from twin.parties import Level, UserCategory
+from twin.recorder import Clock, system_clock
 from twin.registration import register_tariffs
 from twin.service import TwinService
 from twin.tariffs import Rates, Tariff
@@ -74,9 +75,11 @@ class Switch:
 
 
 @asynccontextmanager
-async def working(site: Site, *, obeys: bool = True) -> AsyncIterator[tuple[TwinService, Switch]]:
+async def working(
+    site: Site, *, obeys: bool = True, clock: Clock = system_clock
+) -> AsyncIterator[tuple[TwinService, Switch]]:
     """A service and the controller of `I0`, whose relay is off."""
-    async with site.serving() as service, site.speaking() as voice:
+    async with site.serving(clock) as service, site.speaking() as voice:
         await voice.read(0, relay=False)
         await until(lambda: relay(service) == "off")
         async with Switch(site, voice).following(obeys=obeys) as switch:

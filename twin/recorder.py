@@ -117,6 +117,7 @@ class Recorder:
         """Of the last event that was told to the fleet."""
         self.at_ms = 0
         """The fleet's present: what was received until then has been told to it."""
+        self._latest_ms = 0
         self._backlog = backlog
         self._mark = mark
         self._requests: deque[_Waiting] = deque()
@@ -136,7 +137,7 @@ class Recorder:
         It is told once everything has been told that was received before `asked_ms`: now, if not given.
         """
         answer = asyncio.get_running_loop().create_future()
-        self._requests.append(_Waiting(wish, self._clock() if asked_ms is None else asked_ms, answer))
+        self._requests.append(_Waiting(wish, self._now_ms() if asked_ms is None else asked_ms, answer))
         self._inbox.nudge()
         return answer
 
@@ -185,6 +186,11 @@ class Recorder:
             return until_ms
         return max(self.at_ms, self._fleet.within_reach_ms(until_ms, MAX_TIMERS))
 
+    def _now_ms(self) -> int:
+        """The present. It never runs backwards, whatever the machine's clock does."""
+        self._latest_ms = max(self._latest_ms, self._clock())
+        return self._latest_ms
+
     def _told_until_ms(self) -> int:
         """The moment up to which nothing is left that was received before; the time that the fleet may be told."""
         if self._backlog.is_stuck():
@@ -192,7 +198,7 @@ class Recorder:
             self._backlog.end()
         if not self._backlog.is_over:
             return self.at_ms
-        now_ms, oldest_ms = self._clock(), self._inbox.oldest_ms()
+        now_ms, oldest_ms = self._now_ms(), self._inbox.oldest_ms()
         return now_ms if oldest_ms is None else min(now_ms, oldest_ms)
 
     def _is_asked(self) -> bool:
@@ -202,7 +208,7 @@ class Recorder:
     def behind_s(self) -> float:
         """How far the fleet's present is behind, while something waits to be told."""
         abreast = self._backlog.is_over and not self._inbox
-        return 0.0 if abreast else max(0, self._clock() - self.at_ms) / 1000
+        return 0.0 if abreast else max(0, self._now_ms() - self.at_ms) / 1000
 
     def _next_number(self) -> int:
         self.number += 1

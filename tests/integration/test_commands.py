@@ -132,3 +132,14 @@ async def test_who_was_told_that_nothing_was_recorded_gets_no_session_later(site
 async def _no_session_is_left(site: Site) -> bool:
     waiting = await site.sql("SELECT state FROM session")
     return all(each["state"] == "void" for each in waiting) and await site.value("SELECT count(*) FROM request") >= 2
+
+
+async def test_a_machine_whose_clock_jumps_back_answers_all_the_same(site: Site) -> None:
+    offset_ms = 0
+    async with working(site, clock=lambda: now_ms() + offset_ms) as (service, _):
+        assert (await service.unlock(LI, "I0", UnlockWish())).decision == "granted"
+        await until(lambda: state(service) == "open")
+        offset_ms = -3_600_000
+        ended = await service.lock(LI, "I0", staff=False, emergency=False)
+        assert ended is not None
+        assert (await service.unlock(LI, "I0", UnlockWish())).decision == "granted"
