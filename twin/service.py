@@ -276,6 +276,9 @@ class TwinService:
     def metrics(self) -> bytes:
         self._metrics.waiting.set(len(self._inbox))
         self._metrics.lag.set(self._lag_s())
+        self._metrics.behind.set(self._recorder.behind_s())
+        self._metrics.commands.set(len(self._outbox))
+        self._metrics.expired.set(self._outbox.expired)
         self._metrics.dropped.set(self._inbox.dropped)
         self._metrics.set_links(self._feed.links())
         return self._metrics.text()
