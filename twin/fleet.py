@@ -11,15 +11,17 @@ import msgspec
 
 from twin.alerts import AlertKind, Silence
 from twin.decisions import Mark, Rewrite, Verdict
-from twin.directory import BookingFact, Directory, Fact, GrantsFact, InstrumentFact
+from twin.directory import BookingFact, Directory, Fact, GrantsFact, InstrumentFact, SiteFact
 from twin.events import Arrival, Event, Reading, Tick
 from twin.instrument import apply, next_change, order_key
+from twin.parties import Booking
 from twin.permission import AccessDecision
 from twin.policy import Policy
 from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
 from twin.rules import access, engine, grants, ledger
 from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
+from twin.rules.months import Months
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
 from twin.rules.site import SiteWatch, gone_since
 from twin.rules.turn.state import Changed, Heard, Scene, outages_of
@@ -60,6 +62,7 @@ class Fleet:
         self.directory = Directory()
         self.accounts = Accounts()
         self.site = SiteWatch()
+        self.months = Months()
         self._seats: dict[str, _Seat] = {}
         self._controllers: dict[str, str] = {}
         self._timers: list[tuple[int, str]] = []
@@ -123,6 +126,8 @@ class Fleet:
         """A fact that was known before anything is handled."""
         self.directory.learn(fact)
         self.site.policy = self.directory.site.policy
+        if isinstance(fact, SiteFact):
+            self.months = Months()  # its zone may be another
 
     def silence(self, silences: Sequence[Silence]) -> None:
         """The silences in force, as they are restored."""
@@ -154,6 +159,8 @@ class Fleet:
         What was due anywhere before the event happens first, each thing at its own time.
         """
         now_ms = moment(event)
+        if self.months.due_ms == FOREVER_MS:
+            self.months.begin(now_ms, self.directory.site.zone)
         if self.next_due_ms() >= now_ms:
             return self._happen(event)
         passed = self._pass_time(now_ms - 1)
@@ -229,7 +236,7 @@ class Fleet:
 
     def next_due_ms(self) -> int:
         """When the next timer may be due; never later than it is."""
-        return min(self._timers[0][0] if self._timers else FOREVER_MS, self.site.due_ms)
+        return min(self._timers[0][0] if self._timers else FOREVER_MS, self.site.due_ms, self.months.due_ms)
 
     def _arrive(self, arrival: Arrival) -> Outcome:
         controller = arrival.controller
@@ -299,6 +306,15 @@ class Fleet:
         return self._with_site(outcome, controller, seat, now_ms)
 
     def _pass_time(self, now_ms: int) -> Outcome:
+        """All timers up to a moment; those of stations before the end of a month, then those after it."""
+        outcomes: list[Outcome] = []
+        while (due_ms := self.months.due_ms) <= now_ms:
+            outcomes.append(self._ring(due_ms - 1))
+            follows = self.months.end(self.accounts, self.directory.site)
+            outcomes += [Outcome(at_ms=due_ms, consequences=(follows,))] if follows.credit else []
+        return _together([*outcomes, self._ring(now_ms)], now_ms)
+
+    def _ring(self, now_ms: int) -> Outcome:
         outcomes: list[Outcome] = []
         while self._timers and self._timers[0][0] <= now_ms:
             due_ms, controller = heapq.heappop(self._timers)
@@ -338,18 +354,24 @@ class Fleet:
 
     def _learn(self, event: Learnt) -> Outcome:
         """Before a fact changes, everything that was due by the old one."""
-        before = [self._turn(seat, None, event.at_ms - 1) for seat in self._concerned(event.fact)]
+        concerned, gone = self._concerned(event.fact), self._given_back(event.fact)
+        before = [self._turn(seat, None, event.at_ms - 1) for seat in concerned]
         outages = self._outages(event.fact)
         self.learn(event.fact)
         if isinstance(event.fact, InstrumentFact) and event.fact.controller in self._seats:
             self._seats[event.fact.controller].fact = event.fact
         elif isinstance(event.fact, InstrumentFact):
             self.seat(event.fact)
-        after = [self._turn(seat, Changed(), event.at_ms) for seat in self._concerned(event.fact)]
+        concerned = list(dict.fromkeys([*concerned, *self._concerned(event.fact)]))
+        after = [self._turn(seat, Changed(gone), event.at_ms) for seat in concerned]
         moved_ms = min((each.from_ms for each in outages ^ self._outages(event.fact)), default=FOREVER_MS)
         if isinstance(event.fact, InstrumentFact) and moved_ms < event.at_ms:
             after.append(self._past_changed(self._seats[event.fact.controller], moved_ms, event.at_ms))
         return _together([*before, *after], event.at_ms)
+
+    def _given_back(self, fact: Fact) -> Booking | None:
+        """The booking that stands no more, if that is what a fact says."""
+        return self.directory.booking(fact.id) if isinstance(fact, BookingFact) and fact.booking is None else None
 
     def _outages(self, fact: Fact) -> frozenset[Outage]:
         """The outages of the instrument that a fact is about, as they are known."""

@@ -292,6 +292,10 @@ class BookingQuery(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
 
 
+class SuspendedError(Exception):
+    """Somebody's credit is below the limit: they may book nothing for some time."""
+
+
 class ConflictError(Exception):
     """What is wished for cannot be; `free` are stretches of that length nearby that could (RFC 3339, from and to)."""
 
@@ -403,7 +407,7 @@ class Service(Protocol):
         """Bookings, by their start, and how many there are in all."""
 
     async def book(self, person: Person, wish: BookingWish) -> BookingView:
-        """Keep an instrument. Raises ConflictError, NotRecordedError."""
+        """Keep an instrument. Raises ConflictError, SuspendedError, NotRecordedError."""
 
     async def booking(self, id: str) -> BookingView | None:  # noqa: A002
         """One booking."""

@@ -34,3 +34,10 @@ def steady_until_ms(at_ms: int, zone: ZoneInfo) -> int:
         return horizon_ms
     moments = range(at_ms, horizon_ms)
     return at_ms + bisect_left(moments, x=True, key=lambda moment_ms: offset_ms(moment_ms, zone) != ahead_ms)
+
+
+def month_of(at_ms: int, zone: ZoneInfo) -> tuple[int, int]:
+    """The local calendar month of a moment: when it began, and when the next one begins."""
+    first = datetime.fromtimestamp(at_ms // 1000, zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return int(first.timestamp()) * 1000, int(following.timestamp()) * 1000

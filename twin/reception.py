@@ -26,6 +26,7 @@ from twin.interface import (
     SessionView,
     SilenceView,
     SilenceWish,
+    SuspendedError,
     Unlocked,
     UnlockWish,
 )
@@ -297,7 +298,14 @@ class Reception:
         )
 
     async def book(self, person: Person, wish: BookingWish) -> BookingView:
-        """Keep an instrument for somebody. Raises ConflictError."""
+        """Keep an instrument for somebody. Raises ConflictError, SuspendedError."""
+        policy = self._fleet.directory.site.policy
+        until_ms = self._fleet.accounts.no_bookings_until_ms(person.username, policy)
+        if until_ms is not None and self._clock() < until_ms:
+            limit = policy.credit_limit_points
+            raise SuspendedError(
+                f"Your credit is below {limit} points: nothing can be booked until {rfc3339(until_ms)}."
+            )
         view, fact = await self._bookings.create(person.username, wish, self._clock())
         await self._learn(fact)
         return view

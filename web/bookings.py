@@ -26,7 +26,7 @@ async def book(service: Service, person: Person, wish: BookingWish) -> BookingVi
 
     Raises:
         Problem: UNKNOWN_INSTRUMENT, NO_CONTROLLER, INVALID_PARAMETER.
-        ConflictError, NotRecordedError: nothing was booked.
+        ConflictError, SuspendedError, NotRecordedError: nothing was booked.
 
     """
     twin_of(service, wish.instrument)

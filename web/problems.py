@@ -10,7 +10,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from twin.interface import ConflictError, NotRecordedError
+from twin.interface import ConflictError, NotRecordedError, SuspendedError
 
 PROBLEM_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
@@ -55,13 +55,18 @@ class Code(_Kind, Enum):
         HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here", "Use a method that `Allow` names."
     )
     CONFLICT = _Kind(HTTPStatus.CONFLICT, "This cannot be booked", "Choose one of the stretches in `free`.")
+    BOOKINGS_SUSPENDED = _Kind(
+        HTTPStatus.FORBIDDEN, "Nothing can be booked for some time", "Wait, or appeal to a manager of the platform."
+    )
     NO_SESSION = _Kind(HTTPStatus.CONFLICT, "There is no session to end", "Look at the twin for what is going on.")
     TOO_LARGE = _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large", "Send less at once.")
     TOO_MANY_ATTEMPTS = _Kind(
         HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in", "Wait as long as `Retry-After` says."
     )
     NOT_RECORDED = _Kind(
-        HTTPStatus.SERVICE_UNAVAILABLE, "It could not be recorded, so it was not done", "Try again in a moment."
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "It could not be recorded",
+        "Read what was done all the same; try again in a moment.",
     )
     UNAVAILABLE = _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot answer now", "Try again in a moment.")
     INTERNAL_ERROR = _Kind(
@@ -110,13 +115,16 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = "about:blank"
 
 
+_BY_ERROR = {NotRecordedError: Code.NOT_RECORDED, SuspendedError: Code.BOOKINGS_SUSPENDED}
+
+
 def problem_of(error: Exception) -> Problem:
     """The problem that any exception comes down to."""
     match error:
         case Problem():
             return error
-        case NotRecordedError():
-            return Problem(Code.NOT_RECORDED, str(error) or "Nothing has changed.")
+        case NotRecordedError() | SuspendedError():
+            return Problem(_BY_ERROR[type(error)], str(error) or "Nothing has changed.")
         case ConflictError():
             return Problem(Code.CONFLICT, str(error), free=[Stretch(*each) for each in error.free])
         case ValidationException():

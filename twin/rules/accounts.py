@@ -16,7 +16,7 @@ from twin.parties import Project, User
 from twin.policy import Policy
 from twin.rules import billing
 from twin.rules.billing import Charge
-from twin.rules.credit import CreditCause, CreditLine, changed
+from twin.rules.credit import CreditCause, CreditLine, changed, good_month, no_bookings_until_ms
 from twin.state import Span
 from twin.station import Terms
 from twin.tariffs import NO_ALLOWANCE, NO_FUND, NOTHING, Allowance, Fund
@@ -51,6 +51,15 @@ class Accounts:
     def next_line(self, user: str, cause: CreditCause, at_ms: int, about: str, policy: Policy) -> CreditLine:
         """The line that this would be."""
         return changed(self._credit[user], cause, at_ms, about, policy)
+
+    def good_months(self, start_ms: int, end_ms: int, policy: Policy) -> list[tuple[str, CreditLine]]:
+        """Who has won credit back by a month without offence, and the line for it."""
+        found = ((user, good_month(lines, start_ms, end_ms, policy)) for user, lines in sorted(self._credit.items()))
+        return [(user, line) for user, line in found if line is not None]
+
+    def no_bookings_until_ms(self, user: str, policy: Policy) -> int | None:
+        """Until when somebody may book nothing, if that is so."""
+        return no_bookings_until_ms(self._credit.get(user, ()), policy)
 
     def project(self, fact: ProjectFact) -> Project:
         """A project with what is left."""

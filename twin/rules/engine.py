@@ -98,7 +98,9 @@ def _take(turn: Turn, cause: Cause, at_ms: int) -> None:
             wishes.lock(turn, cause)
         case Acknowledge() | Resolve():
             lookout.see_to(turn, cause)
-        case Changed():
+        case Changed(gone=gone):
+            if gone is not None:
+                attendance.give_back(turn, gone, at_ms)
             turn.settle(at_ms)  # what a new fact puts into the past is due now
             books.look_again(turn, at_ms)
         case None:

@@ -38,7 +38,7 @@ def test_a_stranger_changes_nothing() -> None:
     fleet = fleet_of("a")
     assert tell(fleet, "x", 0, NOW) == Outcome(Verdict.UNKNOWN_CONTROLLER, NOW)
     assert tell(fleet, "x", 0, NOW).changed == ()
-    assert fleet.next_due_ms() == FOREVER_MS
+    assert fleet.next_due_ms() == fleet.months.due_ms
 
 
 def test_twins_do_not_touch_each_other() -> None:

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from twin.alerts import AlertKind
 from twin.instrument import link_at
 from twin.parties import Booking, is_theirs
-from twin.rules.credit import CreditCause
+from twin.rules.credit import CreditCause, is_late_cancellation
 from twin.rules.outcome import (
     BookingRecord,
     BookingState,
@@ -85,3 +85,11 @@ def free(turn: Turn, booking: str, state: BookingState) -> None:
     known = {each.id for each in turn.scene.directory.bookings(turn.code)}
     turn.put(freed=(*(each for each in turn.station.freed if each in known), booking))
     turn.follows.bookings.append(BookingRecord(booking, state))
+
+
+def give_back(turn: Turn, booking: Booking, at_ms: int) -> None:
+    """Its people do not come. That is too late for others if it was to begin soon, or has begun."""
+    came = booking.id in turn.station.attended or booking.id in turn.station.freed
+    if not came and at_ms < booking.end_ms and is_late_cancellation(at_ms, booking.start_ms, turn.policy):
+        till.lose_credit(turn, booking.user, CreditCause.LATE_CANCELLATION, at_ms, booking.id)
+        till.charge_no_show(turn, booking, at_ms)

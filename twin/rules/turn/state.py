@@ -48,6 +48,9 @@ class Heard(msgspec.Struct, frozen=True):
 class Changed(msgspec.Struct, frozen=True):
     """What the scene shows is another from now on; time has been let pass under the old one."""
 
+    gone: Booking | None = None
+    """A booking that stands no more."""
+
 
 class Turn:
     """One event on its way through the rules of one instrument."""
