@@ -30,8 +30,24 @@ class AlertKind(StrEnum):
     NO_SHOW = "NO_SHOW"
     OVERRUN = "OVERRUN"
     CONTROLLER_OFFLINE = "CONTROLLER_OFFLINE"
+    OFFLINE_CONFLICT = "OFFLINE_CONFLICT"
     CLOCK_SKEW = "CLOCK_SKEW"
     SITE_OFFLINE = "SITE_OFFLINE"
+
+
+class Conflict(StrEnum):
+    """Why what a controller did by itself, while it was cut off, cannot stand beside the books."""
+
+    NOT_ISSUED = "not_issued"
+    """It let somebody in by a grant that it was never given for them."""
+    REVOKED = "revoked"
+    """The grant had been withdrawn by then."""
+    OUTSIDE = "outside"
+    """The grant was given for another time."""
+    UNKNOWN_CARD = "unknown_card"
+    """Nobody has the card."""
+    OVERLAP = "overlap"
+    """Another session was going on."""
 
 
 class Severity(StrEnum):
@@ -147,6 +163,8 @@ RULES: dict[AlertKind, AlertRule] = {
         lambda policy: policy.offline_for_ms,
         inhibited_by=AlertKind.SITE_OFFLINE,
     ),
+    # It happens as the controller comes back, when CONTROLLER_OFFLINE is firing still.
+    AlertKind.OFFLINE_CONFLICT: AlertRule(Severity.WARNING, (Role.MANAGER, Role.SECURITY), None, inhibited_by=None),
     AlertKind.CLOCK_SKEW: AlertRule(Severity.WARNING, (Role.MANAGER,), lambda policy: policy.skew_for_ms),
     AlertKind.SITE_OFFLINE: AlertRule(
         Severity.CRITICAL, (Role.MANAGER,), lambda policy: policy.site_for_ms, inhibited_by=None
@@ -160,6 +178,14 @@ class Acknowledgement(_Value, frozen=True):
 
     by: str
     at_ms: int
+
+
+class Clash(_Value, frozen=True):
+    """A conflict: at which moment, and with whom; None: with somebody unknown."""
+
+    conflict: Conflict
+    at_ms: int
+    user: str | None = None
 
 
 class Alert(_Value, frozen=True):
@@ -186,6 +212,8 @@ class Alert(_Value, frozen=True):
     acknowledged: Acknowledgement | None = None
     fired_ms: int = 0
     """When it fired; 0: it has not."""
+    clashes: tuple[Clash, ...] = ()
+    """Of an OFFLINE_CONFLICT: the last ones."""
 
 
 class Notice(_Value, frozen=True):

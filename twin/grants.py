@@ -3,8 +3,6 @@
 Times are milliseconds since the epoch, UTC; every stretch is half open, `[from, to)`.
 """
 
-from enum import StrEnum
-
 import msgspec
 
 
@@ -40,14 +38,3 @@ class Former(_Value, frozen=True):
     to_ms: int
     ended_ms: int
     """When it was withdrawn; `to_ms`: it was not, it is over."""
-
-
-class Misuse(StrEnum):
-    """What is wrong with a grant by which a controller let somebody in."""
-
-    NOT_ISSUED = "not_issued"
-    """No such grant was ever issued for this card."""
-    REVOKED = "revoked"
-    """It had been withdrawn by then."""
-    OUTSIDE = "outside"
-    """It was issued for another time."""

@@ -187,6 +187,14 @@ class SessionView(msgspec.Struct, frozen=True):
     charge: ChargeView | None
 
 
+class ConflictView(msgspec.Struct, frozen=True):
+    """What a controller did by itself that cannot stand beside the books, when, and whom it let in, where known."""
+
+    conflict: str
+    at: str
+    user: str | None
+
+
 class AlertView(msgspec.Struct, frozen=True):
     """An alert that fires or has fired."""
 
@@ -202,6 +210,8 @@ class AlertView(msgspec.Struct, frozen=True):
     acknowledged_by: str | None
     to: tuple[str, ...]
     """Who has been told, or is to be."""
+    conflicts: tuple[ConflictView, ...] = ()
+    """What an OFFLINE_CONFLICT is about."""
 
 
 class SilenceWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,6 +38,15 @@ class CardIn(_Value, frozen=True):
     """Until when a card that came out is waited for."""
 
 
+class Lapsed(_Value, frozen=True):
+    """The last session that the clock ended: where the controller was cut off, a card may tell that it ended before."""
+
+    use: Use
+    opened_ms: int
+    ended_ms: int
+    terms: Terms | None
+
+
 class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Everything the service believes about one instrument and what goes on there."""
 
@@ -63,6 +72,9 @@ class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The highest warning about money that was given in the session that is open."""
     funds_due_ms: int = FOREVER_MS
     """When its cost may reach the next one."""
+    lapsed: Lapsed | None = None
+    held_off_ms: int = FOREVER_MS
+    """Until when the relay is not commanded off, because somebody may have been let in by the controller itself."""
 
 
 NEW_STATION = Station()

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from tests.unit.web.campus import START_MS, Campus
 from tests.unit.web.served import Site, opened
+from twin.interface import ConflictView
 from twin.permission import AccessCode, Opened, SessionEnded
 
 
@@ -183,6 +185,18 @@ async def test_alerts_are_listed_filtered_and_empty_in_words(site: Site) -> None
     assert "No alert has been recorded yet." in await page(site, "guard", "/alerts?state=resolved")
     site.campus.clear("a1")
     assert "16:48</time> – <time" in await page(site, "guard", "/alerts?state=resolved")
+
+
+async def test_a_conflict_says_what_does_not_agree(site: Site) -> None:
+    alert = site.campus.fire("SEM-000", "OFFLINE_CONFLICT", "warning")
+    conflicts = (ConflictView("revoked", alert.since, "li"), ConflictView("unknown_card", alert.since, None))
+    site.campus.firing[alert.id] = msgspec.structs.replace(alert, conflicts=conflicts)
+    english = await page(site, "guard", "/alerts")
+    assert "let in by a grant that had been withdrawn · li" in english
+    assert "let in an unknown card" in english
+    chinese = await page(site, "guard", "/alerts", **{"accept-language": "zh-CN"})
+    assert "离线期间的记录有冲突" in chinese
+    assert "凭已撤销的授权放行 · li" in chinese
 
 
 async def test_alerts_are_answered_by_form_and_lead_back(site: Site) -> None:

@@ -55,6 +55,11 @@ class Device:
         """Somebody holds a card to it."""
         return [Arrival(self.name, now_ms, Card(*self._next(now_ms), card, action))]
 
+    def told_card(self, card: str, action: Any, at_ms: int, now_ms: int, grant: str | None) -> list[Arrival]:
+        """A card that it accepted by itself at a moment, told later."""
+        message = Card(*self._next(at_ms), card, action, granted=True, grant=grant, hist=True)
+        return [Arrival(self.name, now_ms, message)]
+
     def happen(self, event: str, now_ms: int, clock_ms: Callable[[str], int] = duration_ms) -> list[Arrival]:
         """Something happens to it; `clock_ms` reads the times of a table."""
         match event.split():

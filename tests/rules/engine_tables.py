@@ -20,6 +20,9 @@ Events; several of one moment, separated by semicolons, are stored in one batch:
 
     100 W, occupied                a reading, as in the other tables; it is what is measured from now on
     tells of 09:30: 100 W          a buffered reading; `tells of 09:30 to 09:50: 100 W` one every 30 s
+    grants are told                the controller is told whom it may let in while it is cut off
+    tells of 09:30: Li in          a buffered card that the controller accepted, by the grant of then; `Li out`,
+                                   `Li in by no grant`, `stranger in`
     clock is 10m ahead             that of the controller
     goes silent; dies; comes back  the controller, its connection
     obeys; ignores; refuses        what it makes of commands from now on
@@ -203,6 +206,15 @@ class EnginePlayer:
             case _:
                 self._change(event)
 
+    def _grant(self, name: str, at_ms: int) -> str | None:
+        """The grant by which somebody was let in at a moment: as it was told, whatever has become of it since."""
+        fact = self.lab.fleet.directory.grants.get("controller")
+        windows = () if fact is None else fact.windows
+        own = [each for each in windows if name in {holder.user for holder in each.holders}]
+        former = () if fact is None else fact.former
+        known = [*own, *(each for each in former if name in each.users)]
+        return next((each.grant for each in known if each.from_ms <= at_ms < each.to_ms), None)
+
     def _unlock(self, name: str, how: list[str]) -> None:
         reason = " ".join(how[1:]) if how[:1] == ["because"] else None
         self._ask(
@@ -248,6 +260,20 @@ class EnginePlayer:
                 self.lab.learn(self._project, self._now_ms)
             case [name, "is" | "has" | "was", *what] if name in _CATEGORIES:
                 self.lab.learn(self._changed(self.lab.fleet.directory.users[name], what), self._now_ms)
+            case _:
+                self._hear(event)
+
+    def _hear(self, event: str) -> None:
+        """The controller; what it tells of cards is by the grants of then."""
+        match event.split():
+            case ["grants", "are", "told"]:
+                fact = self.lab.fleet.grants("controller", self._now_ms)
+                if fact is not None:
+                    self.lab.learn(fact, self._now_ms)
+            case ["tells", "of", moment, name, "in" | "out" | "tap" as action, *how]:
+                told_ms = clock_ms(moment.removesuffix(":"))
+                grant = None if how else self._grant(name, told_ms)
+                self._arrive(*self._device.told_card(f"card of {name}", action, told_ms, self._now_ms, grant))
             case _:
                 self._arrive(*self._device.happen(event, self._now_ms, clock_ms))
 

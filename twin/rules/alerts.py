@@ -165,7 +165,16 @@ def _over(alert: Alert, hindrance: Withheld | None) -> tuple[Alert, Notice]:
     """The alert resolved; those who were told that it began are told that it is over."""
     kind, at_ms, told = alert.kind, alert.due_ms, RULES[alert.kind].to[: alert.told]
     seen, fired_ms = alert.acknowledged, alert.fired_ms
-    ended = Alert(kind, AlertState.RESOLVED, at_ms, FOREVER_MS, told=alert.told, acknowledged=seen, fired_ms=fired_ms)
+    ended = Alert(
+        kind,
+        AlertState.RESOLVED,
+        at_ms,
+        FOREVER_MS,
+        told=alert.told,
+        acknowledged=seen,
+        fired_ms=fired_ms,
+        clashes=alert.clashes,
+    )
     reason = hindrance if alert.told else Withheld.CLEARED_UNTOLD
     return ended, Notice(kind, at_ms, Step.RESOLVED, () if reason else told, reason)
 

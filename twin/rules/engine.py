@@ -93,8 +93,10 @@ def _take(turn: Turn, cause: Cause, at_ms: int) -> None:
         case Heard():
             _hear(turn, cause)
         case Unlock():
+            offline.greet(turn, cause.user, at_ms)
             wishes.unlock(turn, cause)
         case Lock():
+            offline.greet(turn, None, at_ms)
             wishes.lock(turn, cause)
         case Acknowledge() | Resolve():
             lookout.see_to(turn, cause)
@@ -113,6 +115,7 @@ def _hear(turn: Turn, heard: Heard) -> None:
     arrival, message = heard.arrival, heard.arrival.message
     at_ms = arrival.received_ms
     books.enter(turn, heard)
+    offline.hold(turn, at_ms)
     control, around = turn.station.control, (turn.bookings, turn.policy)
     if isinstance(message, Ack) and not message.ok:
         moves.decide(turn, sessions.command_refused(control, at_ms, *around, message.cmd), at_ms)
@@ -124,7 +127,13 @@ def _hear(turn: Turn, heard: Heard) -> None:
     if heard.verdict is Verdict.LATE:
         offline.hear(turn, heard)
     elif isinstance(message, Card):
+        offline.greet(turn, _holder(turn, message), at_ms)
         wishes.tap(turn, message, arrival)
+
+
+def _holder(turn: Turn, card: Card) -> str:
+    holder = turn.scene.directory.holder(card.card)
+    return "" if holder is None else holder.user.id
 
 
 def _due_ms(turn: Turn) -> int:

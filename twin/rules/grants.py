@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from twin.alerts import Conflict
 from twin.directory import Directory, GrantsFact, InstrumentFact, UserFact
-from twin.grants import Former, Holder, Misuse, Window
+from twin.grants import Former, Holder, Window
 from twin.hours import hours_between
 from twin.parties import Ban, Booking, Downtime, Project, Qualification, User
 from twin.policy import Cut, Policy
@@ -83,26 +84,23 @@ def _is_news(last: GrantsFact, present: tuple[Window, ...], terms: tuple[Cut, in
     return present != standing or is_renewed
 
 
-def misuse(
-    fact: GrantsFact | None, grant: str | None, user: str, at_ms: int, policy: Policy, *, leaves: bool
-) -> Misuse | None:
-    """What is wrong with a grant by which somebody was let in, or out, at a moment; None: nothing.
+def misuse(fact: GrantsFact | None, grant: str | None, user: str, at_ms: int, policy: Policy) -> Conflict | None:
+    """What is wrong with the grant by which a controller let somebody in at a moment; None: nothing.
 
-    Who has come in may leave at any time. The controller's clock may be off by `clock_tolerance`.
+    Its clock may be off by `clock_tolerance`.
     """
     if fact is None or grant is None:
-        return Misuse.NOT_ISSUED
+        return Conflict.NOT_ISSUED
     early_ms, late_ms = at_ms + policy.clock_tolerance_ms, at_ms - policy.clock_tolerance_ms
     own = [each for each in fact.windows if each.grant == grant and user in _users(each)]
     past = [each for each in fact.former if each.grant == grant and user in each.users]
     if not own and not past:
-        return Misuse.NOT_ISSUED
-    if leaves or any(each.from_ms <= early_ms and late_ms < each.to_ms for each in own):
-        return None
+        return Conflict.NOT_ISSUED
     over = [each for each in past if each.from_ms <= early_ms and late_ms < each.to_ms]
-    if any(late_ms < each.ended_ms for each in over):
+    holds = any(each.from_ms <= early_ms and late_ms < each.to_ms for each in own)
+    if holds or any(late_ms < each.ended_ms for each in over):
         return None
-    return Misuse.REVOKED if over else Misuse.OUTSIDE
+    return Conflict.REVOKED if over else Conflict.OUTSIDE
 
 
 def _of_booking(scene: Scene, booking: Booking) -> Iterator[Window]:

@@ -197,8 +197,29 @@ def may_cut(control: Control, reason: CloseReason, at_ms: int, policy: Policy) -
 def resumed(control: Control, use: Use, opened_ms: int, at_ms: int) -> Step:
     """A session that began while the controller was cut off, and goes on: known at `at_ms`."""
     state = Open(use, opened_ms, idle_told_ms=at_ms)
+    order = Order(on=True, state=OrderState.CONFIRMED, expires_ms=at_ms) if control.signals.has_relay else None
     decisions: tuple[Decision, ...] = (SessionRecorded(opened_ms, use), SessionOpened(opened_ms, use.id))
-    return Step(replace(control, state=state), decisions)
+    return Step(replace(control, state=state, order=order), decisions)
+
+
+def taken_over(control: Control, at_ms: int) -> Step:
+    """The controller has switched its relay by itself: what was still to come of the session before is past."""
+    state = control.state
+    if not isinstance(state, Cooldown):
+        return Step(replace(control, order=None))
+    ended = CooldownEnded(at_ms, state.use.id, CooldownEnd.NEXT_SESSION)
+    return Step(replace(control, state=Free(), order=None), (ended,))
+
+
+def left(control: Control, at_ms: int, policy: Policy) -> Step:
+    """Nobody is in any more whom the controller had let in by itself: the relay as after any session."""
+    signals = control.signals
+    is_safe = signals.active_until_ms is None or signals.active_until_ms <= at_ms
+    cuts = policy.cut is Cut.AT_ONCE or (policy.cut is Cut.WHEN_IDLE and is_safe)
+    is_off = signals.relay_on is False or not signals.has_relay
+    if is_off or not cuts or not isinstance(control.state, Free):
+        return Step(control)
+    return _commanded(control, at_ms, policy, on=False)
 
 
 def tap_means(control: Control, user: User) -> TapMeaning:

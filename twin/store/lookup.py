@@ -8,7 +8,16 @@ import asyncpg
 import msgspec
 
 from twin.alerts import RULES, Alert
-from twin.interface import AlertQuery, AlertView, ChargeView, LineView, PartView, SessionQuery, SessionView
+from twin.interface import (
+    AlertQuery,
+    AlertView,
+    ChargeView,
+    ConflictView,
+    LineView,
+    PartView,
+    SessionQuery,
+    SessionView,
+)
 from twin.store.rows import to_ms, to_time
 from twin.views import rfc3339
 
@@ -105,6 +114,7 @@ def alert_view(id_: str, instrument: str | None, fired_ms: int, alert: Alert) ->
         acknowledged=None if seen is None else rfc3339(seen.at_ms),
         acknowledged_by=None if seen is None else seen.by,
         to=tuple(role.value for role in rule.to[: max(1, alert.told)]),
+        conflicts=tuple(ConflictView(each.conflict.value, rfc3339(each.at_ms), each.user) for each in alert.clashes),
     )
 
 

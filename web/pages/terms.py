@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from twin.alerts import AlertKind, Severity
+from twin.alerts import AlertKind, Conflict, Severity
 from twin.parties import DowntimeCause, Level
 from twin.permission import AccessCode, Unpayable
 from twin.sessions import CloseReason, VoidReason
@@ -91,8 +91,16 @@ ALERTS: Final[dict[AlertKind, str]] = {
     AlertKind.NO_SHOW: _("Booked, and nobody came"),
     AlertKind.OVERRUN: _("Runs into somebody else's booking"),
     AlertKind.CONTROLLER_OFFLINE: _("Controller offline"),
+    AlertKind.OFFLINE_CONFLICT: _("Does not agree with what happened offline"),
     AlertKind.CLOCK_SKEW: _("Controller's clock is wrong"),
     AlertKind.SITE_OFFLINE: _("Site offline"),
+}
+CONFLICTS: Final[dict[Conflict, str]] = {
+    Conflict.NOT_ISSUED: _("let in without a grant"),
+    Conflict.REVOKED: _("let in by a grant that had been withdrawn"),
+    Conflict.OUTSIDE: _("let in outside the time of the grant"),
+    Conflict.UNKNOWN_CARD: _("let in an unknown card"),
+    Conflict.OVERLAP: _("another session was going on"),
 }
 SEVERITIES: Final[dict[Severity, str]] = {
     Severity.CRITICAL: _("critical"),
@@ -107,5 +115,6 @@ TERMS: Final[dict[str, Mapping[Any, str]]] = {
     "lines": LINES,
     "alerts": ALERTS,
     "severities": SEVERITIES,
+    "conflicts": CONFLICTS,
 }
 """All that templates name."""

@@ -51,6 +51,7 @@ def test_the_defaults_are_those_of_the_rules() -> None:
         AlertKind.NO_SHOW: None,
         AlertKind.OVERRUN: 0,
         AlertKind.CONTROLLER_OFFLINE: 0,
+        AlertKind.OFFLINE_CONFLICT: None,
         AlertKind.CLOCK_SKEW: 60,
         AlertKind.SITE_OFFLINE: 0,
     }
@@ -67,7 +68,8 @@ def test_nobody_is_told_without_end(override: dict[str, object]) -> None:
 def test_a_controller_explains_its_alerts_and_the_site_its_controllers() -> None:
     assert RULES[AlertKind.SITE_OFFLINE].inhibited_by is None
     assert RULES[AlertKind.CONTROLLER_OFFLINE].inhibited_by is AlertKind.SITE_OFFLINE
-    others = set(AlertKind) - {AlertKind.SITE_OFFLINE, AlertKind.CONTROLLER_OFFLINE}
+    assert RULES[AlertKind.OFFLINE_CONFLICT].inhibited_by is None, "it comes while CONTROLLER_OFFLINE is firing still"
+    others = set(AlertKind) - {AlertKind.SITE_OFFLINE, AlertKind.CONTROLLER_OFFLINE, AlertKind.OFFLINE_CONFLICT}
     assert {RULES[kind].inhibited_by for kind in others} == {AlertKind.CONTROLLER_OFFLINE}
 
 

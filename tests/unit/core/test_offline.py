@@ -43,18 +43,18 @@ class Cut:
         self.fleet.learn(ProjectFact(project=Project("P", frozenset({"li", "wang"}), Decimal(1000))))
         self.at_ms = NOW
         self.power_w = power_w
-        self.hear(Birth("b", self._next(), NOW, relay=False, caps=caps), NOW)
-        self.hear(Reading("b", self._next(), NOW, 0), NOW)
+        self.hear(Birth("b", self.next(), NOW, relay=False, caps=caps), NOW)
+        self.hear(Reading("b", self.next(), NOW, 0), NOW)
         if booked:
             start_ms, end_ms = (NOW, NOW + 200 * MIN) if open_ else (NOW + 20 * MIN, NOW + 80 * MIN)
             booking = Booking("1", "SEM", "li", start_ms, end_ms, "lab")
-            self._take(self.fleet.handle(Learnt(number=1, at_ms=NOW + 1, fact=BookingFact(id="1", booking=booking))))
+            self.take(self.fleet.handle(Learnt(number=1, at_ms=NOW + 1, fact=BookingFact(id="1", booking=booking))))
         if open_:
-            self.hear(Card("b", self._next(), NOW + 2, "card", "tap"), NOW + 2)
-            self.hear(Reading("b", self._next(), NOW + 3, power_w, relay=True), NOW + 3)
+            self.hear(Card("b", self.next(), NOW + 2, "card", "tap"), NOW + 2)
+            self.hear(Reading("b", self.next(), NOW + 3, power_w, relay=True), NOW + 3)
         self.hear(Death("b"), NOW + MIN)
 
-    def _next(self) -> int:
+    def next(self) -> int:
         self.seq += 1
         return self.seq
 
@@ -62,11 +62,11 @@ class Cut:
         arrival = Arrival("c", at_ms, message, 100 + self.seq)
         outcome = self.fleet.handle(arrival)
         self.told.append((outcome.at_ms, arrival))
-        self._take(outcome)
+        self.take(outcome)
 
     def past(self, minute: int, *, action: str | None = None, power_w: float = 0, card: str = "card") -> None:
         """A buffered message of so many minutes after NOW, received after two hours."""
-        stamp_ms, seq = NOW + minute * MIN, self._next()
+        stamp_ms, seq = NOW + minute * MIN, self.next()
         if action is None:
             self.hear(Reading("b", seq, stamp_ms, power_w, relay=True, hist=True), NOW + 120 * MIN)
         else:
@@ -74,9 +74,9 @@ class Cut:
             self.hear(tap, NOW + 120 * MIN)
 
     def tick(self, minute: float) -> None:
-        self._take(self.fleet.handle(Tick(NOW + round(minute * MIN))))
+        self.take(self.fleet.handle(Tick(NOW + round(minute * MIN))))
 
-    def _take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         for follows in outcome.consequences:
             self.sessions |= {each.id: each for each in follows.sessions}

@@ -46,7 +46,8 @@ def _no_show_ms(turn: Turn, booking: Booking) -> int:
 def miss(turn: Turn, at_ms: int) -> None:
     """What becomes of bookings whose time to come is over."""
     attended = turn.station.attended
-    is_cut_off = link_at(turn.station.twin.link, at_ms, turn.policy)[0] is LinkState.OFFLINE
+    is_offline = link_at(turn.station.twin.link, at_ms, turn.policy)[0] is LinkState.OFFLINE
+    is_cut_off = is_offline or turn.station.card_in is not None
     for booking in turn.bookings:
         if _no_show_ms(turn, booking) != at_ms or booking.id in attended:
             continue

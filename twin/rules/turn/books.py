@@ -135,6 +135,13 @@ def insert(turn: Turn, visit: Visit) -> None:
     turn.put(twin=_replace(turn.station.twin, book=_replace(turn.book, visits=visits)))
 
 
+def shorten(turn: Turn, session: str, ended_ms: int) -> None:
+    """A session of the past ended before: ledger and bill are computed anew from there."""
+    visits = tuple(_replace(each, end_ms=ended_ms) if each.session == session else each for each in turn.book.visits)
+    _refold(turn, ended_ms)
+    turn.put(twin=_replace(turn.station.twin, book=_replace(turn.book, visits=visits)))
+
+
 def _start(visit: Visit) -> int:
     return visit.start_ms
 

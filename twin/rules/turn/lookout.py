@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec.structs import replace as _replace
 
-from twin.alerts import RULES, AlertKind, AlertState, Condition, Notice, Watch, Watched
+from twin.alerts import RULES, Alert, AlertKind, AlertState, Clash, Condition, Notice, Watch, Watched
 from twin.alerts import Step as Told
 from twin.physics import occupancy_at
 from twin.requests import Acknowledge, Resolve
@@ -23,6 +23,9 @@ from twin.sessions import (
     Opening,
 )
 from twin.state import OccupancyState, Twin
+
+CLASHES_KEPT = 8
+"""Of one alert: how many conflicts it names, the last ones."""
 
 
 def follow(turn: Turn, at_ms: int) -> None:
@@ -69,11 +72,17 @@ def calm_down(turn: Turn, at_ms: int) -> None:
         turn.unwatched = True
 
 
-def happen(turn: Turn, kind: AlertKind, at_ms: int) -> None:
+def happen(turn: Turn, kind: AlertKind, at_ms: int, clash: Clash | None = None) -> None:
     """A single event that an alert is about."""
     follow(turn, at_ms)
     seen, notices = watch.record(turn.station.watch, kind, turn.policy, turn.scene.setting)
+    if clash is not None:
+        seen = _replace(seen, active=tuple(_with(each, clash) if each.kind is kind else each for each in seen.active))
     _note(turn, Watched(seen, (), notices, min([turn.station.alerts_due_ms, *map(alerts.next_due, seen.active)])))
+
+
+def _with(alert: Alert, clash: Clash) -> Alert:
+    return _replace(alert, clashes=(*alert.clashes, clash)[-CLASHES_KEPT:])
 
 
 def _conditions(turn: Turn, at_ms: int) -> Mapping[AlertKind, Condition]:
@@ -82,7 +91,7 @@ def _conditions(turn: Turn, at_ms: int) -> Mapping[AlertKind, Condition]:
         _opening_ms(turn, twin, at_ms),
         turn.station.grants_ms,
         turn.station.denials_ms,
-        in_session=isinstance(control.state, Open | Opening),
+        in_session=isinstance(control.state, Open | Opening) or turn.station.card_in is not None,
     )
     told = conditions(twin, at_ms, turn.policy, around)
     unsafe_ms, relay = turn.station.unsafe_ms, twin.physics.relay

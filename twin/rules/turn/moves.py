@@ -39,6 +39,7 @@ from twin.sessions import (
     UserWarned,
 )
 from twin.state import FOREVER_MS, LinkState, Visit
+from twin.station import Lapsed
 
 SAY_FOR_MS = 60_000
 """A text that the controller shows later than this is not shown any more."""
@@ -151,6 +152,8 @@ def _closed(turn: Turn, closed: SessionClosed, before: SessionState, after: Sess
     terms = till.charge_session(turn, use, opened_ms, at_ms)
     books.record(turn, use, SessionStatus.CLOSED, opened_ms=opened_ms, ended_ms=at_ms, reason=reason, terms=terms)
     turn.put(terms=None, funds_due_ms=FOREVER_MS)
+    if reason is CloseReason.SLOT_END:
+        turn.put(lapsed=Lapsed(use, opened_ms, at_ms, terms))
     if reason is CloseReason.IDLE:
         till.lose_credit(turn, use.user.id, CreditCause.IDLE, at_ms, use.id)
         if use.booking is not None:

@@ -3,7 +3,7 @@
 from twin.directory import UserFact
 from twin.events import Arrival, Card
 from twin.instrument import link_at
-from twin.parties import is_theirs
+from twin.parties import RunningSession, is_theirs
 from twin.permission import AccessDecision
 from twin.requests import Lock, Unlock
 from twin.rules import access, sessions
@@ -92,7 +92,7 @@ def question(turn: Turn, wish: Unlock, holder: UserFact, origin: access.Origin) 
         link=link_at(turn.station.twin.link, wish.at_ms, turn.policy)[0],
         origin=origin,
         downtimes=turn.scene.fact.downtimes,
-        session=sessions.running(turn.station.control, turn.bookings, turn.policy),
+        session=_running(turn),
         bookings=tuple(bookings),
         qualifications=holder.qualifications,
         projects=tuple(
@@ -103,6 +103,15 @@ def question(turn: Turn, wish: Unlock, holder: UserFact, origin: access.Origin) 
         project=wish.project,
         override_reason=wish.override_reason,
     )
+
+
+def _running(turn: Turn) -> RunningSession | None:
+    """Whose session it is; also of somebody whom the controller let in, until it is known whether they are there."""
+    card_in = turn.station.card_in
+    running = sessions.running(turn.station.control, turn.bookings, turn.policy)
+    if running is not None or card_in is None:
+        return running
+    return RunningSession(card_in.use.user.id, card_in.use.booking.group if card_in.use.booking else None)
 
 
 def use_of(turn: Turn, wish: Unlock, decision: AccessDecision, holder: UserFact) -> Use:
