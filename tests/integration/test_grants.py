@@ -27,8 +27,10 @@ from twin.parties import Level, UserCategory
 from twin.registration import grant_keys
 from twin.service import open_database
 from twin.store.rows import to_ms
+from twin.stream.broker import parse_broker
 from twin.stream.grants import signature
 from twin.stream.native import card_digest
+from twin.stream.retained import RetainedWriter
 
 LI = Person("li", "user", "李")
 UID = "04A1B2C3"
@@ -146,6 +148,17 @@ async def test_nobody_hears_what_others_may_allow(site: Site) -> None:
         await service.book(LI, _wish())
         await until(lambda: own.windows)
         assert other.told == []
+
+
+async def test_a_writer_ends_at_whatever_moment_it_is_told_to(broker: BrokerInTest) -> None:
+    for step in range(150):
+        writer = RetainedWriter(parse_broker(broker.url), "writer")
+        writer.put("users/v1/c0/grants", b"{}")
+        task = asyncio.create_task(writer.run())
+        await asyncio.sleep(step % 50 / 2000)  # at another moment of its life each time
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done, step
 
 
 async def test_keys_are_made_once(site: Site) -> None:

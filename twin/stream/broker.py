@@ -1,7 +1,8 @@
 """Where the broker is and how to talk to it."""
 
+import asyncio
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
@@ -19,7 +20,31 @@ class Client(aiomqtt.Client):
     The end of a connection where something else noticed it first: asyncio would complain of each of them, at a time of
     its own choosing. And one that ends before the broker has answered, as behind a forwarder whose broker is away:
     aiomqtt would wait for its time-out, and nothing would be heard for that long.
+
+    And it heeds cancellations. aiomqtt waits by `asyncio.wait_for`, which before Python 3.12 gives the answer and
+    forgets the cancellation where both come at the same moment: whoever cancelled would wait for ever.
     """
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises aiomqtt.MqttError."""
+        await super().__aenter__()
+        try:
+            _heed_cancellation()
+        except asyncio.CancelledError:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def subscribe(self, *args: Any, **options: Any) -> Any:
+        """Subscribe, as aiomqtt does. Raises aiomqtt.MqttError."""
+        granted = await super().subscribe(*args, **options)
+        _heed_cancellation()
+        return granted
+
+    async def publish(self, *args: Any, **options: Any) -> None:
+        """Publish, as aiomqtt does. Raises aiomqtt.MqttError."""
+        await super().publish(*args, **options)
+        _heed_cancellation()
 
     def _on_disconnect(self, client: paho.Client, userdata: Any, *told: Any) -> None:
         if not self._connected.done():
@@ -35,6 +60,13 @@ class Client(aiomqtt.Client):
         finally:
             if self._disconnected.done() and not self._disconnected.cancelled():
                 self._disconnected.exception()
+
+
+def _heed_cancellation() -> None:
+    """Raise asyncio.CancelledError if this task was told to end and goes on all the same."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class BrokerAddress(msgspec.Struct, frozen=True):

@@ -38,25 +38,35 @@ class RetainedWriter:
                 async with self._broker.client(self._client_id) as client:
                     backoff.reset()
                     self._waiting = dict.fromkeys(self._newest)
-                    async with asyncio.TaskGroup() as group:
-                        group.create_task(self._send(client))
-                        group.create_task(_until_lost(client))
-            except* aiomqtt.MqttError as errors:
-                error = str(errors.exceptions[0])
-                log.warning("broker.grants_lost", error=error, retry_s=round(backoff.next_s, 1))
+                    await self._send_until_lost(client)
+            except aiomqtt.MqttError as error:
+                log.warning("broker.grants_lost", error=str(error), retry_s=round(backoff.next_s, 1))
             await backoff.wait()
 
+    async def _send_until_lost(self, client: aiomqtt.Client) -> None:
+        """Raises aiomqtt.MqttError when the connection is gone, also while there is nothing to send."""
+        lost = asyncio.create_task(_lost(client))
+        try:
+            while not lost.done():
+                self._filled.clear()
+                await self._send(client)
+                filled = asyncio.create_task(self._filled.wait())
+                try:
+                    await asyncio.wait({lost, filled}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    filled.cancel()
+            await lost
+        finally:
+            lost.cancel()
+
     async def _send(self, client: aiomqtt.Client) -> None:
-        while True:
-            self._filled.clear()
-            while self._waiting:
-                topic = next(iter(self._waiting))
-                del self._waiting[topic]  # what is put while it is being sent waits again
-                await client.publish(topic, self._newest[topic], qos=1, retain=True)
-            await self._filled.wait()
+        while self._waiting:
+            topic = next(iter(self._waiting))
+            del self._waiting[topic]  # what is put while it is being sent waits again
+            await client.publish(topic, self._newest[topic], qos=1, retain=True)
 
 
-async def _until_lost(client: aiomqtt.Client) -> None:
-    """Nothing is subscribed to; it is noticed here that the connection is gone while there is nothing to send."""
+async def _lost(client: aiomqtt.Client) -> None:
+    """Nothing is subscribed to: all there is to hear is that the connection is gone."""
     async for _ in client.messages:
         pass
