@@ -102,6 +102,7 @@ def chaos_table(result: chaos.Result) -> Table:
         ("of these lost by a broker that crashed", result.forgotten),
         ("asked for over HTTP", result.attempts),
         ("sessions", result.sessions),
+        ("let in by controllers that were cut off", result.let_in),
         ("sessions that never opened", result.void),
         ("charge lines", result.charges),
         ("ends of the service by itself", result.service_ends),

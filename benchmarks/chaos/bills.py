@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks.chaos.book import Made
 from benchmarks.simulation.bill_oracle import rounded
+from twin.state import FOREVER_MS
 from twin.tariffs import Tariff
 
 MINUTE_MS = 60_000
@@ -59,28 +60,40 @@ def _open(told: Sequence[Made], stale_ms: int) -> Iterable[Stretch]:
             yield start_ms, end_ms
 
 
-def bounds(story: Story, start_ms: int, end_ms: int, tariff: Tariff) -> tuple[Decimal, Decimal]:
-    """The least and the most that a session may cost."""
+def bounds(
+    story: Story, start_ms: int, end_ms: int, tariff: Tariff, *, overrun_ms: int = FOREVER_MS
+) -> tuple[Decimal, Decimal]:
+    """The least and the most that a session may cost that is past its slot from `overrun_ms` on."""
     least = most = Fraction()
     for minute_ms in range(start_ms, end_ms, MINUTE_MS):
-        stretch = minute_ms, min(minute_ms + MINUTE_MS, end_ms)
-        low, high = _minute(story, stretch, tariff)
-        least, most = least + low, most + high
+        prices = _minute(story, (minute_ms, min(minute_ms + MINUTE_MS, end_ms)), tariff, overrun_ms)
+        least, most = least + min(prices), most + max(prices)
     return rounded(least), rounded(most)
 
 
-def _minute(story: Story, stretch: Stretch, tariff: Tariff) -> tuple[Fraction, Fraction]:
-    use = Fraction(tariff.rates.internal) / 60 * tariff.use_percent / 100
-    idle = Fraction(tariff.rates.internal) / 60 * tariff.idle_percent / 100
-    length_ms = stretch[1] - stretch[0]
-    used_ms = sum(_common(stretch, each) for each in _near(story.active, stretch))
-    in_doubt_ms = sum(
-        _common((max(stretch[0], gap[0]), min(stretch[1], gap[1])), each)
-        for gap in _near(story.open, stretch)
-        for each in _near(story.active, gap)
+def _minute(story: Story, minute: Stretch, tariff: Tariff, overrun_ms: int) -> tuple[Fraction, Fraction]:
+    """The price if nothing of what is left open was known, and if all of it was."""
+    over, slot = (max(minute[0], overrun_ms), minute[1]), (minute[0], min(minute[1], overrun_ms))
+    gaps = _near(story.open, minute)
+    over_ms, open_over_ms = _common(minute, over), sum(_common(over, gap) for gap in gaps)
+    used_ms = sum(_common(slot, each) for each in _near(story.active, slot))
+    open_used_ms = sum(
+        _common((max(slot[0], gap[0]), min(slot[1], gap[1])), each) for gap in gaps for each in _near(story.active, gap)
     )
-    low, high = (use if 2 * ms > length_ms else idle for ms in (used_ms - in_doubt_ms, used_ms))
-    return low, high
+    known = _price(tariff, over_ms, used_ms, minute)
+    return _price(tariff, over_ms - open_over_ms, used_ms - open_used_ms, minute), known
+
+
+def _price(tariff: Tariff, over_ms: int, used_ms: int, minute: Stretch) -> Fraction:
+    """By what covers most of it; of two that cover the same by the cheaper one."""
+    kinds = (
+        (over_ms, tariff.overrun_percent),
+        (used_ms, tariff.use_percent),
+        (minute[1] - minute[0] - over_ms - used_ms, tariff.idle_percent),
+    )
+    longest_ms = max(each_ms for each_ms, _ in kinds)
+    percent = min(percent for each_ms, percent in kinds if each_ms == longest_ms)
+    return Fraction(tariff.rates.internal) / 60 * percent / 100
 
 
 def _near(stretches: Sequence[Stretch], stretch: Stretch) -> Sequence[Stretch]:

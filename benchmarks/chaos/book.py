@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from benchmarks.chaos.grants import Grants
+
 
 class Made(msgspec.Struct, frozen=True, tag="made"):
     """A message got its identity; it is sent from then on until it is acknowledged."""
@@ -51,12 +53,20 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
 
 
 class Switched(msgspec.Struct, frozen=True, tag="switched"):
-    """The relay moved, by a command."""
+    """The relay moved, by a command; by none where the controller decided by itself while it was cut off."""
 
     at_ms: int
     controller: str
     on: bool
-    command: str
+    command: str | None
+
+
+class Granted(msgspec.Struct, frozen=True, tag="granted"):
+    """The controller was told whom it may let in by itself."""
+
+    at_ms: int
+    controller: str
+    grants: Grants
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -69,7 +79,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
 Identity: TypeAlias = tuple[str, str, int]
 """Controller, boot, seq."""
-Entry: TypeAlias = Made | Acknowledged | Told | Switched | Started
+Entry: TypeAlias = Made | Acknowledged | Told | Switched | Granted | Started
 
 _DECODER = msgspec.json.Decoder(Entry)
 _ENCODER = msgspec.json.Encoder()

@@ -10,8 +10,10 @@ import msgspec
 from twin.store.rows import to_ms
 
 _SESSIONS = """
-SELECT session.id, code, username, session.state, requested, opened, ended, reason FROM session
-JOIN instrument ON instrument.id = session.instrument_id ORDER BY session.id
+SELECT session.id, code, username, session.state, requested, opened, ended, reason, booking.until AS slot_end
+FROM session
+JOIN instrument ON instrument.id = session.instrument_id
+LEFT JOIN booking ON booking.id::text = session.booking ORDER BY session.id
 """
 _LINES = "SELECT session_id, booking, cause, gross_cny, allowance_cny + subsidy_cny AS paid_cny FROM charge_line"
 _CARDS = """
@@ -29,16 +31,19 @@ JOIN instrument ON instrument.id = booking.instrument_id JOIN person ON person.i
 _ALERTS = """
 SELECT code, kind, since, resolved FROM alert JOIN instrument ON instrument.id = instrument_id
 """
-# Opened at once, though the relay was not on by what the service had heard last.
+# Opened at once, though the relay was not on by what the service had heard last, nor by what came late of that time.
 _UNFOUNDED = """
+WITH said AS (
+    SELECT controller_id, number, time, received, relay FROM reading WHERE relay IS NOT NULL
+    UNION ALL
+    SELECT controller_id, number, time, received, (body ->> 'relay')::boolean FROM event
+    WHERE kind IN ('ack', 'birth') AND body ->> 'relay' IS NOT NULL)
 SELECT session.id FROM session JOIN controller ON controller.instrument_id = session.instrument_id
 WHERE opened = requested AND NOT coalesce((
-    SELECT relay FROM (
-        SELECT number, relay FROM reading WHERE controller_id = controller.id AND received <= requested
-        UNION ALL
-        SELECT number, (body ->> 'relay')::boolean FROM event WHERE controller_id = controller.id
-            AND received <= requested AND kind IN ('ack', 'birth')
-    ) AS said WHERE relay IS NOT NULL ORDER BY number DESC LIMIT 1), false)
+    SELECT relay FROM said WHERE controller_id = controller.id AND received <= requested ORDER BY number DESC LIMIT 1
+), false) AND NOT EXISTS (
+    SELECT FROM said WHERE controller_id = controller.id AND relay AND received >= requested AND time <= requested
+    AND time > requested - INTERVAL '2 minutes')
 """
 # Neighbours touch, only the last one is open, and no two neighbours say the same.
 _BROKEN = """
@@ -61,6 +66,8 @@ class Session(msgspec.Struct, frozen=True):
     opened_ms: int | None
     ended_ms: int | None
     reason: str | None
+    slot_end_ms: int | None = None
+    """Of the booking that it is for."""
 
 
 class Tapped(msgspec.Struct, frozen=True):
@@ -146,6 +153,7 @@ def _session(row: asyncpg.Record) -> Session:
         opened_ms=_ms(row["opened"]),
         ended_ms=_ms(row["ended"]),
         reason=row["reason"],
+        slot_end_ms=_ms(row["slot_end"]),
     )
 
 

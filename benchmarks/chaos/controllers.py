@@ -29,6 +29,8 @@ KEEPALIVE_S = 5
 PATIENCE_S = 5.0
 """How long a PUBACK may take."""
 RETRY_S = (0.2, 0.8)
+CUT_OFF_RUSH = 24
+"""How many times as often a card is held to a controller that is cut off: for a round, that is not for long."""
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -43,6 +45,8 @@ class Orders(msgspec.Struct, frozen=True):
     reading_s: float
     tap_s: float
     """Between two cards at one controller, on average."""
+    keys: dict[str, str] = {}
+    """By which the grants of each controller are signed."""
 
 
 def now_ms() -> int:
@@ -75,7 +79,7 @@ class Link:
     async def _talk(self) -> None:
         name, will = self._device.name, aiomqtt.Will(self._topic("death"), self._device.will, qos=1)
         async with self._broker.client(name, will=will, keepalive=KEEPALIVE_S, timeout=PATIENCE_S) as mqtt:
-            await mqtt.subscribe(self._topic("command"), qos=1)
+            await mqtt.subscribe([(self._topic(each), 1) for each in ("command", "grants")])
             self._device.connected(now_ms())
             listening = asyncio.create_task(self._listen(mqtt))
             try:
@@ -87,7 +91,9 @@ class Link:
     async def _listen(self, mqtt: aiomqtt.Client) -> None:
         try:
             async for message in mqtt.messages:
-                if isinstance(message.payload, bytes):
+                if message.topic.value.endswith("/grants"):
+                    self._device.take_grants(now_ms(), message.payload)
+                else:
                     self._device.obey(now_ms(), message.payload)
                     self._device.read(now_ms())
                     self.nudge()
@@ -135,8 +141,10 @@ async def measure(device: Device, link: Link, orders: Orders, chance: random.Ran
     while True:
         device.quiet = _is_quiet(orders)
         device.read(now_ms())
-        if not device.quiet and chance.random() < orders.reading_s / orders.tap_s:
-            device.tap(now_ms(), chance.choice(orders.cards))
+        tap_s = orders.tap_s if device.online else orders.tap_s / CUT_OFF_RUSH
+        if not device.quiet and chance.random() < orders.reading_s / tap_s:
+            welcome = () if device.online else device.welcome(now_ms(), orders.cards)
+            device.tap(now_ms(), chance.choice(welcome or orders.cards))
         link.nudge()
         await asyncio.sleep(orders.reading_s * chance.uniform(0.8, 1.2))
 
@@ -153,7 +161,7 @@ async def main(orders: Orders) -> None:
     async with asyncio.TaskGroup() as group:
         for name in orders.controllers:
             chance = random.Random(f"{orders.seed} {name} {len(entries)}")
-            device = Device(name, chance, book.write)
+            device = Device(name, chance, book.write, orders.keys.get(name, ""))
             device.recall(entries)
             device.start(now_ms())
             link = Link(device, book, broker, chance)

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.chaos.book import Acknowledged, Entry, Identity, Made, Started, Switched, Told
+from benchmarks.chaos.book import Acknowledged, Entry, Granted, Identity, Made, Started, Switched, Told
+from benchmarks.chaos.grants import Grants, digest, read_grants
 
 ACTIVE_W = 250.0
 STANDBY_W = 12.0
@@ -33,8 +34,11 @@ class WireCommand(msgspec.Struct, frozen=True):
 class Device:
     """A controller. Times are ms since the epoch; `note` writes into the book."""
 
-    def __init__(self, name: str, chance: random.Random, note: Callable[..., None]) -> None:
+    def __init__(self, name: str, chance: random.Random, note: Callable[..., None], key: str = "") -> None:
         self.name = name
+        self._key = key
+        self._grants = Grants()
+        self._inside: tuple[str, str] | None = None
         self.relay = False
         self.waiting: dict[Identity, Made] = {}
         self.quiet = False
@@ -63,6 +67,8 @@ class Device:
                     self.relay = on
                 case Started():
                     self._boots += 1
+                case Granted(grants=grants):
+                    self._grants = grants
                 case Told():
                     pass
         self.waiting = _without_births(waiting)  # one of an earlier boot would look like yet another start
@@ -82,7 +88,7 @@ class Device:
         kept, self.waiting = _without_births(self.waiting), {}
         self._make("birth", now_ms, relay=self.relay, caps=["power", "relay", "card"])
         self.waiting |= {identity: _as_history(each) for identity, each in kept.items()}
-        self.online = True
+        self.online, self._inside = True, None  # who comes and goes is the service's business again
 
     def delivered(self, identity: Identity) -> None:
         """The broker has this one."""
@@ -98,9 +104,35 @@ class Device:
         self._make("reading", now_ms, power_w=self._watts(), relay=self.relay)
 
     def tap(self, now_ms: int, card: str) -> None:
-        """Somebody holds a card to the reader; one that is cut off lets nobody in."""
-        decided = {} if self.online else {"granted": False}
-        self._make("card", now_ms, card=card, action="tap", **decided)
+        """Somebody holds a card to the reader; while it is cut off the controller decides by its grants."""
+        if self.online:
+            self._make("card", now_ms, card=card, action="tap")
+            return
+        known = digest(card)
+        if self._inside is not None and self._inside[0] == known:
+            self._make("card", now_ms, card=card, action="out", granted=True, grant=self._inside[1])
+            self._inside, self._works = None, False
+            self._make("reading", now_ms, power_w=self._watts(), relay=self.relay)
+            self._switch(now_ms, None, on=False)
+        elif not self.relay and (grant := dict(self._grants.at(now_ms)).get(known)) is not None:
+            self._make("card", now_ms, card=card, action="in", granted=True, grant=grant)
+            self._inside = known, grant
+            self._switch(now_ms, None, on=True)
+        else:
+            self._make("card", now_ms, card=card, action="tap", granted=False)
+        self.read(now_ms)
+
+    def welcome(self, now_ms: int, cards: Iterable[str]) -> list[str]:
+        """Those of these cards that this controller would do something for, cut off as it is."""
+        known = {card for card, _ in self._grants.at(now_ms)} | {self._inside[0] if self._inside else ""}
+        return [each for each in cards if digest(each) in known]
+
+    def take_grants(self, now_ms: int, payload: bytes) -> None:
+        """Keep what is signed, unless something newer is known."""
+        grants = read_grants(payload, self._key)
+        if grants is not None and grants.version >= self._grants.version:
+            self._grants = grants
+            self._note(Granted(now_ms, self.name, grants))
 
     def obey(self, now_ms: int, payload: bytes) -> None:
         """Do what is commanded, once, and answer; an answer each time it comes."""
@@ -116,9 +148,12 @@ class Device:
         if command.expires < now_ms:
             return False
         if command.do == "relay" and command.relay is not None and command.relay is not self.relay:
-            self._note(Switched(now_ms, self.name, command.relay, command.id))
-            self.relay = command.relay
+            self._switch(now_ms, command.id, on=command.relay)
         return True
+
+    def _switch(self, now_ms: int, command: str | None, *, on: bool) -> None:
+        self._note(Switched(now_ms, self.name, on, command))
+        self.relay = on
 
     def _live(self, now_ms: int) -> None:
         if self.quiet or not self.relay:

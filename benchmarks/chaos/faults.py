@@ -23,6 +23,7 @@ FULL_S = (5.0, 20.0)
 MOST_AT_ONCE = 3
 _CHUNK = 1 << 20
 HEARS_S = 120.0
+HEARS_FOR_MS = 700
 
 
 class Kind(StrEnum):
@@ -114,12 +115,13 @@ class Outage(msgspec.Struct, frozen=True):
 
 
 class Forgotten(msgspec.Struct):
-    """What a broker that was killed, or lost its file, may have acknowledged and have no more, ms since the epoch."""
+    """What a broker that was killed, or lost its file, may have acknowledged and have no more; ms since the epoch."""
 
-    from_ms: int
+    saved_ms: int
+    """When it had last written down what it held; what it had then it still has."""
+    down_ms: int
     until_ms: int
-    knew_service: bool
-    """When it was back; else it dropped what was published until the service had subscribed again."""
+    """When the service had subscribed again, where it had forgotten it: it dropped what was published before."""
 
 
 class Mischief:
@@ -176,7 +178,8 @@ class Mischief:
         saved_ms = self._saved_ms()
         await part.kill()
         if fault.target == "broker":
-            self.lost.append(Forgotten(saved_ms, now_ms(), knew_service=True))
+            down_ms = now_ms()
+            self.lost.append(Forgotten(saved_ms, down_ms, down_ms))
         await asyncio.sleep(fault.for_s)
         await part.start()
 
@@ -184,20 +187,26 @@ class Mischief:
         server = self._parts[fault.target]
         assert isinstance(server, Broker)  # noqa: S101 - the deck asks it of the broker only
         await server.stop()
-        forgotten = Forgotten(0, now_ms(), knew_service=False)
+        down_ms = now_ms()
+        forgotten = Forgotten(0, down_ms, down_ms)
         self.lost.append(forgotten)
         self._persistence.unlink(missing_ok=True)
-        await self._hears(False)
+        await self._within_reason(lambda: self._vitals.hearing.since_ms is None)
         await asyncio.sleep(fault.for_s)
         await server.start()
-        await self._hears(True)
+        await self._within_reason(self._hears)
         forgotten.until_ms = now_ms()
         server.save()
 
-    async def _hears(self, wanted: bool) -> None:  # noqa: FBT001
-        """Wait until the service says that it is subscribed, or that it is not; as long as a round may take."""
+    def _hears(self) -> bool:
+        """Is it subscribed? One that has just been let go on may say so before it has noticed that it is not."""
+        since_ms = self._vitals.hearing.since_ms
+        return since_ms is not None and now_ms() - since_ms >= HEARS_FOR_MS
+
+    async def _within_reason(self, condition: Callable[[], bool]) -> None:
+        """Wait for something; as long as a round may take."""
         with suppress(TimeoutError):
-            await until(lambda: (self._vitals.hearing.since_ms is not None) is wanted, HEARS_S)
+            await until(condition, HEARS_S)
 
     def _saved_ms(self) -> int:
         with suppress(OSError):
@@ -215,7 +224,8 @@ class Mischief:
         Only where it crashed or lost its file, and had not been able to hand it on since.
         """
         return any(
-            each.from_ms <= acknowledged_ms <= each.until_ms and self._was_deaf(acknowledged_ms, each.until_ms)
+            each.down_ms <= acknowledged_ms <= each.until_ms
+            or (each.saved_ms <= acknowledged_ms <= each.down_ms and self._was_deaf(acknowledged_ms, each.down_ms))
             for each in self.lost
         )
 

@@ -36,6 +36,11 @@ class Ledger:
             case _:
                 pass
 
+    def let_in(self) -> int:
+        """How many cards were let in by controllers themselves."""
+        cards = (each.message for each in self.made.values() if each.kind == "card")
+        return sum(card.get("granted") is True and card["action"] == "in" for card in cards)
+
     def readings(self) -> int:
         """How many readings were acknowledged."""
         return sum(self.made[each].kind == "reading" for each in self.acknowledged)

@@ -31,7 +31,7 @@ from twin.servers import (
     speaker_account,
 )
 from twin.servers.accounts import SERVICE, SPEAKER
-from twin.servers.homes import cache_folder
+from twin.servers.homes import cache_folder, write_secret
 from twin.servers.process import until
 
 DISK_MB = 384
@@ -101,7 +101,7 @@ async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
         mosquitto = private_mosquitto(folder, accounts, cache=cache, progress=progress)
         broker = Broker(await stack.enter_async_context(mosquitto))
         progress("Preparing the site", None)
-        await register(site, postgres.url)
+        keys = await register(site, postgres.url)
         wires = Wires(broker.address, lambda: (postgres.host, postgres.port))
         for wire in wires.all.values():
             await stack.enter_async_context(wire.opened())
@@ -110,7 +110,7 @@ async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
         service = _service(
             folder, http_port, _by_way_of(postgres.url, wires.database), _mqtt(SERVICE, password, wires.service)
         )
-        controllers = _controllers(folder, plan, site, _mqtt(SPEAKER, password, wires.controllers))
+        controllers = _controllers(folder, plan, site, keys, _mqtt(SPEAKER, password, wires.controllers))
         vitals = Vitals(http)
         for program in (service, controllers):
             stack.push_async_callback(program.stop)
@@ -147,7 +147,7 @@ def _service(folder: Path, http_port: int, database_url: str, mqtt_url: str) -> 
     return Program("service", ["-c", "from twin.cli import main; main()", "up"], environment, folder)
 
 
-def _controllers(folder: Path, plan: Plan, site: Site, mqtt_url: str) -> Program:
+def _controllers(folder: Path, plan: Plan, site: Site, keys: dict[str, str], mqtt_url: str) -> Program:
     orders = Orders(
         controllers=tuple(site.instruments),
         cards=tuple(each.card for each in site.people),
@@ -156,9 +156,10 @@ def _controllers(folder: Path, plan: Plan, site: Site, mqtt_url: str) -> Program
         quiet=str(folder / _QUIET),
         reading_s=plan.reading_s,
         tap_s=plan.tap_s,
+        keys=keys,
     )
     file = folder / "orders.json"
-    file.write_bytes(msgspec.json.encode(orders))
+    write_secret(file, msgspec.json.encode(orders).decode())
     return Program("controllers", ["-m", "benchmarks.chaos.controllers", str(file)], {"MQTT_URL": mqtt_url}, folder)
 
 

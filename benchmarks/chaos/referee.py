@@ -1,7 +1,9 @@
 """The referee: what the controllers wrote and people were told, and what is in the books, held against each other."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from benchmarks.chaos.bills import story_of
 from benchmarks.chaos.book import Entry, Identity, Made, Switched
@@ -9,7 +11,7 @@ from benchmarks.chaos.books import Books
 from benchmarks.chaos.messages import Ledger
 from benchmarks.chaos.people import Attempt, Deed
 from benchmarks.chaos.relays import Relay, judge_relays
-from benchmarks.chaos.sessions import Evidence, judge_sessions
+from benchmarks.chaos.sessions import Evidence, Visit, judge_sessions
 from benchmarks.chaos.site import HOLD_MS, STALE_MS, Site
 
 
@@ -57,6 +59,9 @@ class Referee:
                 for code in self._site.instruments.values()
             },
         )
+        evidence = replace(
+            evidence, let_in=frozenset(self._visits(told, "in")), let_out=frozenset(self._visits(told, "out"))
+        )
         yield from judge_sessions(books, evidence)
         endings: defaultdict[str, list[int]] = defaultdict(list)
         for attempt in attempts:
@@ -66,3 +71,11 @@ class Referee:
             if made.kind == "card":
                 endings[self._site.instruments[made.controller]].append(made.at_ms)
         yield from judge_relays(books, evidence.relays, self._site, outages=outages, endings=endings, until_ms=until_ms)
+
+    def _visits(self, told: Mapping[str, Iterable[Made]], action: str) -> Iterator[Visit]:
+        """Whom controllers let in or out by themselves, by those cards that are stored."""
+        holders = {each.card: each.username for each in self._site.people}
+        for code, messages in told.items():
+            for each in messages:
+                if each.kind == "card" and each.message.get("granted") and each.message["action"] == action:
+                    yield Visit(code, holders[each.message["card"]], each.message["ts"])

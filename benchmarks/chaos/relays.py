@@ -58,6 +58,7 @@ def judge_relays(
     for controller, code in site.instruments.items():
         sessions = [each for each in books.sessions if each.instrument == code]
         yield from _orders(books, relays[code].moves, controller, sessions, endings.get(code, ()))
+        yield from _allowed(books, relays[code].moves, code)
         excused = [*rough, *(_span(each) for each in sessions), *_reasons(books, code, until_ms)]
         for stretch in relays[code].on(until_ms):
             bare_ms = max((end_ms - start_ms for start_ms, end_ms in _without(stretch, excused)), default=0)
@@ -73,6 +74,8 @@ def _orders(
     But power goes off for whoever wants to end a session, though nothing can be recorded at the moment.
     """
     for move in moves:
+        if move.command is None:
+            continue  # by a grant, or the end of what one allowed
         at_ms = books.commands.get((controller, move.command))
         if at_ms is None:
             if not move.on and any(wanted_ms <= move.at_ms <= wanted_ms + CUT_WITHIN_MS for wanted_ms in endings):
@@ -80,6 +83,15 @@ def _orders(
             yield f"{controller}: the relay obeyed {move}, which is not on record"
         elif move.on and not any(_pays(each, at_ms) for each in sessions):
             yield f"{controller}: the relay went on by {move}, for which there was no session"
+
+
+def _allowed(books: Books, moves: Iterable[Switched], code: str) -> Iterator[str]:
+    """A controller that is cut off switches power on for whoever has booked, and for nobody else."""
+    for move in moves:
+        if move.on and move.command is None:
+            own = (each for each in books.bookings if each.instrument == code)
+            if not any(each.start_ms <= move.at_ms < each.end_ms for each in own):
+                yield f"{code}: the relay went on by {move}, and nobody had booked"
 
 
 def _pays(session: Session, at_ms: int) -> bool:

@@ -22,7 +22,7 @@ from twin.servers import Progress
 
 _LOOK_S = 0.2
 SETTLED_S = 45.0
-"""How long it may take until each relay is as it was commanded to be; a cooldown and two time-outs fit in."""
+"""How long it may take until nothing is wrong any more: a cooldown, two time-outs and cards that wait fit in."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -44,6 +44,8 @@ class Result(msgspec.Struct, frozen=True):
     """What people asked for over HTTP."""
     sessions: int
     """That opened."""
+    let_in: int
+    """How often a controller that was cut off let somebody in by a grant."""
     void: int
     """That never did."""
     charges: int
@@ -107,14 +109,14 @@ class Chaos:
             self.is_lost = True
             yield f"not well within {self._plan.patience_s:.0f} s; the service said:\n{self._running.service.said()}"
             return
+        deadline_s = time.monotonic() + SETTLED_S
         async with self._connected() as connection:
-            if not await self._wait(self._people.clear):
-                yield "not all sessions could be ended"
-            if not await self._wait(self._is_settled, SETTLED_S):
-                for each in unsettled(await self._people.twins(), self._referee.relays(), now_ms()):
-                    yield each
-            async for each in self._compare(connection):
-                yield each
+            while found := [each async for each in self._compare(connection)]:
+                if time.monotonic() > deadline_s:
+                    break
+                await asyncio.sleep(_LOOK_S)
+        for each in found:
+            yield each
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
@@ -125,7 +127,12 @@ class Chaos:
             await connection.close()
 
     async def _compare(self, connection: asyncpg.Connection) -> AsyncIterator[str]:
+        """What is wrong at this moment; something may still be under way: a cooldown, a card that waits for another."""
+        if not await self._people.clear():
+            yield "sessions are still running"
         self._read()
+        for each in unsettled(await self._people.twins(), self._referee.relays(), now_ms()):
+            yield each
         await self._wait(lambda: self._caught_up(connection, self._referee.ledger.acknowledged))
         books = self._books = await read_books(connection)
         stored, twice = await stored_messages(connection)
@@ -138,10 +145,6 @@ class Chaos:
             yield each
         for each in judge_replay(await replayed(self._running.database_url())):
             yield each
-
-    async def _is_settled(self) -> bool:
-        self._read()
-        return not any(unsettled(await self._people.twins(), self._referee.relays(), now_ms()))
 
     async def _is_well(self) -> bool:
         since_ms = self._vitals.well.since_ms
@@ -179,6 +182,7 @@ class Chaos:
             forgotten=len(self._referee.ledger.forgotten),
             attempts=len(self._people.attempts),
             sessions=0 if books is None else sum(each.opened_ms is not None for each in books.sessions),
+            let_in=self._referee.ledger.let_in(),
             void=0 if books is None else sum(each.opened_ms is None for each in books.sessions),
             charges=0 if books is None else sum(len(each) for each in books.charges.values()),
             service_ends=len(self._running.service.ended_by_itself),

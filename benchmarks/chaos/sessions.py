@@ -10,11 +10,22 @@ from benchmarks.chaos.bills import Story, bounds
 from benchmarks.chaos.books import Booking, Books, Session
 from benchmarks.chaos.people import Attempt, Deed, Outcome
 from benchmarks.chaos.relays import Relay
-from benchmarks.chaos.site import GRACE_MS, STAFF, Site
+from benchmarks.chaos.site import COMMAND_TIMEOUT_MS, GRACE_MS, STAFF, Site
+from twin.state import FOREVER_MS
 from twin.stream.native import card_digest
 
+CONFLICT_MS = 60_000
+"""Within what time after somebody was let in by a controller alone another session may be in the way of theirs."""
 TICK_MS = 1
 """Times on record are whole milliseconds."""
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """A card by which a controller that was cut off let somebody in, or out."""
+
+    instrument: str
+    user: str
+    at_ms: int
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -27,6 +38,9 @@ class Evidence(msgspec.Struct, frozen=True):
     stories: Mapping[str, Story]
     reported_ms: Mapping[str, frozenset[int]]
     """When each controller said that its relay was on, by instrument."""
+    let_in: frozenset[Visit] = frozenset()
+    let_out: frozenset[Visit] = frozenset()
+    """By controllers that were cut off."""
 
 
 def judge_sessions(books: Books, evidence: Evidence) -> Iterator[str]:
@@ -41,6 +55,7 @@ def judge_sessions(books: Books, evidence: Evidence) -> Iterator[str]:
             *_charge(session, books, evidence),
         ):
             yield f"session {session.id} of {session.user} at {session.instrument}: {complaint}"
+    yield from _unseen(books.sessions, evidence.let_in)
     yield from _overlaps(books.sessions)
     if books.foreign_lines:
         yield f"{books.foreign_lines} charge lines belong to no session"
@@ -90,7 +105,7 @@ def _causes(books: Books, evidence: Evidence) -> Iterator[str]:
             wishes[attempt.user, attempt.instrument].append(attempt)
     cards = _tapped(books, evidence.site)
     for session in books.sessions:
-        if (session.user, session.instrument, session.requested_ms) in cards:
+        if (session.user, session.instrument, session.requested_ms) in cards or _began_cut_off(session, evidence):
             continue
         own = wishes[session.user, session.instrument]
         asked = next((each for each in own if _may_lead_to(session, each)), None)
@@ -98,6 +113,19 @@ def _causes(books: Books, evidence: Evidence) -> Iterator[str]:
             yield f"nobody asked for {session}"
         else:
             own.remove(asked)
+
+
+def _began_cut_off(session: Session, evidence: Evidence) -> bool:
+    return Visit(session.instrument, session.user, session.requested_ms) in evidence.let_in
+
+
+def _unseen(sessions: Sequence[Session], let_in: Iterable[Visit]) -> Iterator[str]:
+    """Whoever was let in while the controller was cut off has a session from then on, unless another is in its way."""
+    for visit in let_in:
+        own = [each for each in sessions if each.instrument == visit.instrument]
+        from_ms, until_ms = visit.at_ms, visit.at_ms + CONFLICT_MS
+        if not any(each.requested_ms <= until_ms and from_ms <= (each.ended_ms or from_ms) for each in own):
+            yield f"{visit} was let in by the controller, and there is no session"
 
 
 def _may_lead_to(session: Session, attempt: Attempt) -> bool:
@@ -120,13 +148,13 @@ def _course(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
         if session.state != "void":
             yield f"has never opened and is {session.state}"
         return
-    if session.opened_ms == session.requested_ms:
+    if session.opened_ms == session.requested_ms and not _began_cut_off(session, evidence):
         if session.id in books.unfounded:
             yield f"opened at {session.opened_ms}, when the service had no reason to think that the relay was on"
         return
     if not evidence.relays[session.instrument].was_on(session.opened_ms):
         yield f"opened at {session.opened_ms}, when the relay was off"
-    if session.opened_ms not in evidence.reported_ms[session.instrument]:
+    if session.opened_ms not in evidence.reported_ms[session.instrument] and not _began_cut_off(session, evidence):
         yield f"opened at {session.opened_ms}, when its controller said nothing of the kind"
 
 
@@ -138,12 +166,15 @@ def _end(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
     match session.reason:
         case "USER":
             tapped = (session.user, session.instrument, session.ended_ms) in _tapped(books, evidence.site)
+            went = Visit(session.instrument, session.user, session.ended_ms) in evidence.let_out
             by = session.user
-            is_so = tapped or any(each.user == by and _within(session.ended_ms, each) for each in wishes)
+            is_so = tapped or went or any(each.user == by and _within(session.ended_ms, each) for each in wishes)
         case "STAFF":
             is_so = any(each.user == STAFF and _within(session.ended_ms, each) for each in wishes)
         case "SLOT_END":
             is_so = any(_ends(session, each) for each in books.bookings)
+        case "RECONCILED":
+            is_so = _began_cut_off(session, evidence)
         case _:
             is_so = False
     if not is_so:
@@ -151,11 +182,14 @@ def _end(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
 
 
 def _ends(session: Session, booking: Booking) -> bool:
-    """Does the session end as somebody's slot begins, or its own is over?"""
-    if booking.instrument != session.instrument:
+    """Does the session end as somebody's slot begins, or its own is over?
+
+    It does so when it is first heard of, if that is later: of a relay that went on before, and was reported after.
+    """
+    if booking.instrument != session.instrument or session.ended_ms is None:
         return False
-    is_own = booking.user == session.user
-    return session.ended_ms == (booking.end_ms + GRACE_MS if is_own else booking.start_ms)
+    due_ms = booking.end_ms + GRACE_MS if booking.user == session.user else booking.start_ms
+    return due_ms <= session.ended_ms <= due_ms + COMMAND_TIMEOUT_MS
 
 
 def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
@@ -168,7 +202,8 @@ def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
     if [cause for cause, _ in lines].count("session") != (session.ended_ms > session.opened_ms):
         yield f"has the charges {lines}, and should have one"
     tariff, story = evidence.site.tariffs[session.instrument], evidence.stories[session.instrument]
-    least, most = bounds(story, session.opened_ms, session.ended_ms, tariff)
+    overrun_ms = FOREVER_MS if session.slot_end_ms is None else session.slot_end_ms + GRACE_MS
+    least, most = bounds(story, session.opened_ms, session.ended_ms, tariff, overrun_ms=overrun_ms)
     charged = sum(gross for _, gross in lines)
     if not least <= charged <= most:
         yield f"{session.opened_ms} to {session.ended_ms} is charged {charged}, and should be {least} to {most}"

@@ -13,6 +13,7 @@ from twin.registration import (
     NewInstrument,
     NewPlatform,
     NewSite,
+    grant_keys,
     register_controllers,
     register_instruments,
     register_person,
@@ -31,12 +32,13 @@ STAFF = "staff"
 STALE_MS = 5_000
 HOLD_MS = 1_000
 GRACE_MS = 1_000
+COMMAND_TIMEOUT_MS = 4_000
 COOLDOWN_MAX_MS = 15_000
 POLICY: dict[str, object] = {
     "stale_after_ms": STALE_MS,
     "offline_after_ms": 15_000,
     "power_hold_ms": HOLD_MS,
-    "command_timeout_ms": 4_000,
+    "command_timeout_ms": COMMAND_TIMEOUT_MS,
     "cooldown_max_ms": COOLDOWN_MAX_MS,
     "reconcile_after_ms": 3_000,
     "clear_ms": 2_000,
@@ -83,8 +85,8 @@ def make_site(instruments: int, people: int) -> Site:
     )
 
 
-async def register(site: Site, database_url: str) -> None:
-    """Take it into the tables of an empty database."""
+async def register(site: Site, database_url: str) -> dict[str, str]:
+    """Take it into the tables of an empty database; gives the keys of grants by controller."""
     everybody = (*site.people, site.staff)
     async with open_database(database_url):
         await register_site(NewSite(name_zh="混沌", name_en="Chaos", timezone=TIMEZONE, policy=POLICY))
@@ -101,6 +103,7 @@ async def register(site: Site, database_url: str) -> None:
             [NewProject(code=PROJECT, name_zh="项目", name_en="Project", balance_cny=funds, payers=payers)]
         )
         await register_tariffs(site.tariffs.values())
+        return await grant_keys(site.instruments)
 
 
 def _person(username: str) -> Person:

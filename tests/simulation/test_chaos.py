@@ -6,19 +6,24 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.chaos.book import Acknowledged, Book, BookReader, Identity, Made, Switched
+from benchmarks.chaos.book import Acknowledged, Book, BookReader, Entry, Granted, Identity, Made, Switched
 from benchmarks.chaos.device import Device
 from benchmarks.chaos.faults import DECK, PARTS, Kind, draw
 from benchmarks.chaos.messages import Ledger, judge_messages, missing
 from benchmarks.chaos.proxy import LOOPBACK, Proxy
 from benchmarks.chaos.run import Result
 from benchmarks.cli import app
+from twin.stream.grants import signature
+from twin.stream.native import card_digest
 
+KEY = "ab" * 32
+CARD = "04AB"
 SEED = 86
 """By which, in four rounds, each process is killed once, and more happens."""
 
@@ -92,7 +97,7 @@ def test_only_what_the_broker_can_have_lost_is_excused() -> None:
 
 
 def controller(note: Callable[..., None]) -> Device:
-    return Device("c", random.Random(1), note)  # noqa: S311 - what it measures is no secret
+    return Device("c", random.Random(1), note, KEY)  # noqa: S311 - what it measures is no secret
 
 
 def test_the_book_gives_back_what_a_killed_controller_had_not_got_rid_of(tmp_path: Path) -> None:
@@ -136,6 +141,50 @@ def test_a_command_is_obeyed_once_and_not_when_it_has_expired() -> None:
     assert device.relay
     assert [each.message["ok"] for each in device.waiting.values()] == [True, True, False]
     assert [each for each in entries if isinstance(each, Switched)] == [Switched(5, "c", True, "a")]
+
+
+def grants(version: int, key: str = KEY, *, to_ms: int = 100) -> bytes:
+    window = {"grant": "g", "cards": [card_digest(CARD)], "from": 10, "to": to_ms}
+    body: dict[str, Any] = {"version": version, "issued": 1, "expires": 1000, "cut": "at_once", "active_w": 40}
+    body["windows"] = [window]
+    return msgspec.json.encode(body | {"sig": signature(body, key)})
+
+
+def test_a_controller_that_is_cut_off_lets_in_by_what_was_signed() -> None:
+    entries: list[Entry] = []
+    device = controller(entries.append)
+    device.start(1)
+    device.connected(2)
+    device.take_grants(3, grants(2))
+    device.take_grants(4, grants(9, "cd" * 32))
+    device.take_grants(5, grants(1, to_ms=9000))
+    assert [each.grants.version for each in entries if isinstance(each, Granted)] == [2]
+    device.lost()
+    for at_ms, card in ((9, CARD), (10, CARD), (20, "other"), (99, CARD), (100, CARD)):
+        device.tap(at_ms, card)
+    cards = [each.message for each in entries if isinstance(each, Made) and each.kind == "card"]
+    told = [(each["action"], each["granted"], each.get("grant")) for each in cards]
+    assert told == [
+        ("tap", False, None),
+        ("in", True, "g"),
+        ("tap", False, None),
+        ("out", True, "g"),
+        ("tap", False, None),
+    ]
+    moves = [each for each in entries if isinstance(each, Switched)]
+    assert moves == [Switched(10, "c", True, None), Switched(99, "c", False, None)]
+
+
+def test_who_was_let_in_may_go_out_when_the_time_is_over_and_others_may_not_come() -> None:
+    device = controller(lambda *_: None)
+    device.start(1)
+    device.take_grants(3, grants(2))
+    device.tap(50, CARD)
+    assert device.relay
+    assert device.welcome(200, [CARD, "other"]) == [CARD]
+    device.tap(200, CARD)
+    assert not device.relay
+    assert device.welcome(201, [CARD, "other"]) == []
 
 
 async def test_a_wire_that_stalls_loses_nothing_and_one_that_is_cut_does() -> None:

@@ -13,7 +13,7 @@ from benchmarks.chaos.books import AlertSpan, Booking, Books, Session, Tapped
 from benchmarks.chaos.people import Attempt, Deed, Outcome
 from benchmarks.chaos.referee import Referee
 from benchmarks.chaos.relays import Relay, judge_relays, unsettled
-from benchmarks.chaos.sessions import Evidence, judge_sessions
+from benchmarks.chaos.sessions import Evidence, Visit, judge_sessions
 from benchmarks.chaos.site import GRACE_MS, HOLD_MS, STALE_MS, make_site
 from twin.stream.native import card_digest
 
@@ -63,6 +63,14 @@ def test_what_nobody_can_know_is_left_open() -> None:
     assert priced(rebooted, 17) == (round(IDLE, 2), round(USE, 2))
     lost = [each for each in measured(*[250] * 30) if each.message["seq"] not in range(4, 18)]
     assert priced(lost, 20) == (round(IDLE, 2), round(USE, 2))
+
+
+def test_what_is_past_the_slot_costs_more() -> None:
+    story = story_of(measured(*[250] * 40), hold_ms=HOLD_MS, stale_ms=STALE_MS)
+    tariff = SITE.tariffs[CODE]
+    over = round(USE * tariff.overrun_percent / 100, 2)
+    assert bounds(story, T, T + 20_000, tariff, overrun_ms=T + 9_000) == (over, over)
+    assert bounds(story, T, T + 20_000, tariff, overrun_ms=T + 10_000) == (round(USE, 2), round(USE, 2))
 
 
 def asked(deed: Deed, sent_s: float, told_s: float, outcome: Outcome = Outcome.DONE, **changes: Any) -> Attempt:
@@ -143,6 +151,31 @@ def test_a_session_opens_at_once_only_where_the_relay_is_known_to_be_on() -> Non
     at_once = with_session(opened_ms=T)
     assert judged(at_once) == []
     assert "no reason to think" in judged(replace(at_once, unfounded=frozenset({"7"})))[0]
+
+
+def test_who_was_let_in_by_a_controller_that_was_cut_off_has_a_session() -> None:
+    messages = measured(*[250] * 30)
+    story = story_of(messages, hold_ms=HOLD_MS, stale_ms=STALE_MS)
+    came, went = Visit(CODE, P1, T), Visit(CODE, P1, T + 20_000)
+    evidence = Evidence(
+        SITE, (), {CODE: Relay(())}, {CODE: story}, {CODE: frozenset()}, frozenset({came}), frozenset({went})
+    )
+    relay = {CODE: Relay([replace(MOVES[0], at_ms=T, command=None)])}
+    books = replace(with_session(opened_ms=T), unfounded=frozenset({"7"}))
+    assert list(judge_sessions(books, replace(evidence, relays=relay))) == []
+    reconciled = replace(books, sessions=(replace(books.sessions[0], reason="RECONCILED"),))
+    assert list(judge_sessions(reconciled, replace(evidence, relays=relay))) == []
+    lost = list(judge_sessions(replace(books, sessions=(), charges={}), evidence))
+    assert [each.rpartition(", ")[2] for each in lost] == ["and there is no session"]
+    (unknown,) = judge_sessions(books, replace(evidence, relays=relay, let_out=frozenset()))
+    assert "nobody knows of" in unknown
+
+
+def test_a_controller_that_is_cut_off_lets_nobody_in_who_has_not_booked() -> None:
+    on = replace(MOVES[0], command=None)
+    booking = Booking("1", CODE, P1, T, T + 10_000)
+    assert relays(replace(BOOKS, bookings=(booking,)), on, MOVES[1]) == []
+    assert "nobody had booked" in relays(BOOKS, on, MOVES[1])[0]
 
 
 def test_a_slot_ends_a_session() -> None:
