@@ -131,6 +131,13 @@ class Batch:
         else:
             self.refolds[controller] = min((known_ms, known_base), (at_ms, base), key=lambda refold: refold[0])
 
+    def refolded(self, controller: str, since_ms: int, outcome: Outcome) -> None:
+        """A ledger has been computed anew from a moment on; what the batch says of the time before stands."""
+        for rewrite in outcome.rewrites:
+            self._rewrite(rewrite)
+        kept = (each for each in self.marks if each.controller != controller or each.at_ms <= since_ms)
+        self.marks = [*kept, *outcome.marks]
+
     def _rewrite(self, rewrite: Rewrite) -> None:
         before = self.spans.get(rewrite.controller, ())
         self.spans[rewrite.controller] = overlaid(before, rewrite.spans)
@@ -249,8 +256,7 @@ async def _refold(
     await connection.execute(
         "DELETE FROM mark WHERE controller_id = $1 AND at > $2", ids.controller_id, to_time(since_ms)
     )
-    batch.spans[controller] = outcome.rewrites[0].spans
-    batch.marks = [mark for mark in batch.marks if mark.controller != controller] + list(outcome.marks)
+    batch.refolded(controller, since_ms, outcome)
     return await records.write_bills(connection, billed, batch.at_ms)
 
 

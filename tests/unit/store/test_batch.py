@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from twin.decisions import Rewrite, Verdict
+from twin.decisions import Mark, Rewrite, Verdict
 from twin.rules.outcome import Outcome, Refold
 from twin.state import NEW_BOOK, Category, Span
 from twin.store import Batch
@@ -36,3 +36,16 @@ def test_rewrites_of_one_ledger_are_laid_over_each_other() -> None:
     batch.add(Outcome(rewrites=(Rewrite("c0", (off, standby)), Rewrite("c1", (off,)))))
     batch.add(Outcome(rewrites=(Rewrite("c0", (unknown,)),)))
     assert batch.spans == {"c0": (off, unknown), "c1": (off,)}
+
+
+def test_a_ledger_computed_anew_leaves_what_the_batch_says_of_the_time_before() -> None:
+    batch = Batch("b")
+    off, use, idle, standby = (
+        Span(start, category)
+        for start, category in ((10, Category.OFF), (20, Category.USE), (30, Category.IDLE), (30, Category.STANDBY))
+    )
+    early, overtaken, other = Mark("c0", 12, NEW_BOOK), Mark("c0", 32, NEW_BOOK), Mark("c1", 32, NEW_BOOK)
+    batch.add(Outcome(rewrites=(Rewrite("c0", (off, use, idle)),), marks=(early, overtaken, other)))
+    batch.refolded("c0", 25, Outcome(rewrites=(Rewrite("c0", (use, standby)),), marks=(Mark("c0", 34, NEW_BOOK),)))
+    assert batch.spans == {"c0": (off, use, standby)}
+    assert [(each.controller, each.at_ms) for each in batch.marks] == [("c0", 12), ("c1", 32), ("c0", 34)]
