@@ -51,7 +51,7 @@ def miss(turn: Turn, at_ms: int) -> None:
     for booking in turn.bookings:
         if _no_show_ms(turn, booking) != at_ms or booking.id in attended:
             continue
-        if _is_there(turn, booking) or is_cut_off:  # its cards may tell of them later
+        if _is_there(turn, booking) or is_cut_off or _may_be_told_of(turn, booking):  # its cards may tell of them later
             attend(turn, booking.id)
         else:
             free(turn, booking.id, BookingState.NO_SHOW)
@@ -64,6 +64,13 @@ def miss(turn: Turn, at_ms: int) -> None:
 def _is_there(turn: Turn, booking: Booking) -> bool:
     state = turn.station.control.state
     return isinstance(state, Open | Opening) and is_theirs(state.use.user, booking)
+
+
+def _may_be_told_of(turn: Turn, booking: Booking) -> bool:
+    """Has the controller, which might have let them in by itself, only just come back?"""
+    fact = turn.scene.directory.grants.get(turn.scene.fact.controller)
+    is_just_back = any(each.kind is AlertKind.CONTROLLER_OFFLINE for each in turn.station.watch.active)
+    return fact is not None and is_just_back and any(each.booking == booking.id for each in fact.windows)
 
 
 def attend(turn: Turn, booking: str) -> None:
