@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import aiomqtt
 import pytest
 
+from controllers_sim.broker import Account, Broker
+from controllers_sim.client import Link, Surroundings, Tally
+from controllers_sim.controller import Controller, Hardware
+from controllers_sim.faults import Faults, FaultStage
 from tests.brokers import BrokerInTest
 from tests.sites import Site, now_ms, registered, until
 from twin.directory import GrantsFact
@@ -22,10 +27,10 @@ from twin.enrolment import (
     register_projects,
     register_qualifications,
 )
-from twin.interface import BookingWish, Person
+from twin.interface import BookingWish, Person, SessionQuery, SessionView
 from twin.parties import Level, UserCategory
 from twin.registration import grant_keys
-from twin.service import open_database
+from twin.service import TwinService, open_database
 from twin.store.rows import to_ms
 from twin.stream.broker import parse_broker
 from twin.stream.grants import signature
@@ -148,6 +153,61 @@ async def test_nobody_hears_what_others_may_allow(site: Site) -> None:
         await service.book(LI, _wish())
         await until(lambda: own.windows)
         assert other.told == []
+
+
+@asynccontextmanager
+async def _simulated(site: Site) -> AsyncIterator[Controller]:
+    """A simulated controller that shares its key with the service, and measures four times a second."""
+    (key,) = (await grant_keys(["c0"])).values()
+    controller = Controller(Hardware("c0", relay=False), Random(1), grant_key=key)  # noqa: S311
+    controller.boot(now_ms())
+    broker, account = Broker(site.broker.host, site.broker.port), Account("c0", site.passwords["c0"])
+    around = Surroundings(broker, now_ms, asyncio.Semaphore(1), asyncio.Event(), Tally())
+    link = Link(controller, account, FaultStage(Faults(), Random(1)), Random(1), around)  # noqa: S311
+
+    async def measure() -> None:
+        while True:
+            controller.read(now_ms(), 120.0)
+            link.wake()
+            await asyncio.sleep(0.25)
+
+    tasks = [asyncio.create_task(link.run()), asyncio.create_task(measure())]
+    try:
+        yield controller
+    finally:
+        around.stop.set()
+        link.wake()
+        await asyncio.wait(tasks[:1], timeout=5)
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_controller_without_a_broker_lets_in_whom_it_may_and_the_session_is_booked(site: Site) -> None:
+    async with site.serving() as service, _simulated(site) as controller:
+        booking = await service.book(LI, _wish(timedelta(minutes=5)))
+        await until(lambda: controller.online and controller.doorkeeper.grants.windows)
+        await site.broker.stop()
+        await until(lambda: not controller.online)
+        in_ms = now_ms()
+        controller.tap(in_ms, UID)
+        assert controller.relay is True
+        await asyncio.sleep(1)  # they work for a while
+        out_ms = now_ms()
+        controller.tap(out_ms, UID)
+        await site.broker.start()
+        (session,) = await until(lambda: _closed(service))
+        assert (session.user, session.booking, session.reason) == ("li", booking.id, "USER")
+        assert session.opened is not None
+        assert session.ended is not None
+        times = [datetime.fromisoformat(each).timestamp() * 1000 for each in (session.opened, session.ended)]
+        assert times == pytest.approx([in_ms, out_ms], abs=1)
+        assert [each for each in service.alerts() if each.kind == "OFFLINE_CONFLICT"] == []
+
+
+async def _closed(service: TwinService) -> list[SessionView]:
+    found, _ = await service.sessions(SessionQuery())
+    return [each for each in found if each.state == "closed"]
 
 
 async def test_a_writer_ends_at_whatever_moment_it_is_told_to(broker: BrokerInTest) -> None:
