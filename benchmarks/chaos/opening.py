@@ -76,6 +76,7 @@ class Running:
     quiet: Path
     postgres: Postgres
     service: Program
+    controllers: Program
 
     def database_url(self) -> str:
         """Not by the wire that is cut."""
@@ -132,6 +133,7 @@ async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
             quiet=folder / _QUIET,
             postgres=postgres,
             service=service,
+            controllers=controllers,
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -18,6 +18,7 @@ from benchmarks.chaos.referee import Referee
 from benchmarks.chaos.relays import unsettled
 from benchmarks.chaos.replaying import judge_replay, replayed
 from benchmarks.chaos.vitals import now_ms
+from benchmarks.processes import BenchError
 from twin.servers import Progress
 
 _LOOK_S = 0.2
@@ -72,6 +73,7 @@ class Chaos:
         self._worst_s = 0.0
         self._differences: list[str] = []
         self._known: set[str] = set()
+        self._ended = 0
         self.is_lost = False
         """It did not get well again: nothing more can be learnt."""
 
@@ -82,15 +84,25 @@ class Chaos:
         self._progress(f"Round {number + 1} of {self._plan.rounds}: {named}", number / self._plan.rounds)
         self._running.quiet.unlink(missing_ok=True)
         living = asyncio.create_task(self._people.live(number), name="people")
-        await asyncio.gather(self._attack(faults), asyncio.sleep(self._plan.busy_s))
-        living.cancel()
-        with suppress(asyncio.CancelledError):
-            await living
+        try:
+            await asyncio.gather(self._attack(faults), asyncio.sleep(self._plan.busy_s))
+        finally:
+            living.cancel()
+            with suppress(asyncio.CancelledError):
+                await living
         self._running.quiet.touch()
         self._rounds += 1
-        found = [each async for each in self._judge() if each not in self._known]
+        found = [*self._ends(faults), *await self._judge()]
         self._known |= set(found)
         self._differences += [f"round {number + 1} ({_told(faults)}): {each}" for each in found]
+
+    def _ends(self, faults: Sequence[Fault]) -> Iterator[str]:
+        """Programs that ended by themselves. The service may where it finds no database as it starts."""
+        if self._running.controllers.ended_by_itself:
+            raise BenchError(f"the controllers ended by themselves:\n{self._running.controllers.said()}")
+        before, self._ended = self._ended, len(self._running.service.ended_by_itself)
+        if self._ended > before and not any(each.target in {"database", "service-database"} for each in faults):
+            yield f"the service ended by itself:\n{self._running.service.said()}"
 
     async def _attack(self, faults: Sequence[Fault]) -> None:
         """All faults of a round, and then how long it takes until what was acknowledged by their end is on record."""
@@ -103,20 +115,19 @@ class Chaos:
                 await self._wait(lambda: self._caught_up(connection, behind))
         self._worst_s = max(self._worst_s, time.monotonic() - since_s)
 
-    async def _judge(self) -> AsyncIterator[str]:
-        well = await self._wait(self._is_well)
-        if not well:
+    async def _judge(self) -> list[str]:
+        """What is wrong and was not known before, once there has been time for it to come right."""
+        if not await self._wait(self._is_well):
             self.is_lost = True
-            yield f"not well within {self._plan.patience_s:.0f} s; the service said:\n{self._running.service.said()}"
-            return
+            said = self._running.service.said()
+            return [f"not well within {self._plan.patience_s:.0f} s; the service said:\n{said}"]
         deadline_s = time.monotonic() + SETTLED_S
         async with self._connected() as connection:
-            while found := [each async for each in self._compare(connection)]:
+            while found := [each async for each in self._compare(connection) if each not in self._known]:
                 if time.monotonic() > deadline_s:
                     break
                 await asyncio.sleep(_LOOK_S)
-        for each in found:
-            yield each
+        return found
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
@@ -156,8 +167,8 @@ class Chaos:
         lost = missing(self._referee.ledger, stored, self._mischief.is_excused)
         return not set(lost).intersection(wanted)
 
-    async def _wait(self, condition: Callable[[], Awaitable[bool]], within_s: float | None = None) -> bool:
-        deadline_s = time.monotonic() + (within_s or self._plan.patience_s)
+    async def _wait(self, condition: Callable[[], Awaitable[bool]]) -> bool:
+        deadline_s = time.monotonic() + self._plan.patience_s
         while time.monotonic() < deadline_s:
             if await condition():
                 return True
