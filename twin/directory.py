@@ -18,10 +18,12 @@ from twin.policy import Cut, Policy
 from twin.tariffs import NO_FUND, Fund, Payer, PriceList
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
+MAX_OPENINGS: Final = 10_000
+"""Different opening hours whose times are remembered."""
 ALWAYS_OPEN: Final = OpeningHours(BEIJING, dict.fromkeys(UserCategory, ALWAYS))
 
 
-class _Fact(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class _Fact(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """Immutable; the tag tells the members of the union apart."""
 
 
@@ -156,8 +158,8 @@ class Directory:
         self._cards: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
         self._by_instrument: dict[str, tuple[Booking, ...]] = {}
-        self._openings: dict[str, tuple[int, int, tuple[int, ...]]] = {}
-        """From and until which moment these opening times have been worked out."""
+        self._openings: dict[int, tuple[OpeningHours, int, int, tuple[int, ...]]] = {}
+        """Opening hours by their identity, for many instruments share theirs; from and until when the times hold."""
 
     def bookings(self, instrument: str) -> tuple[Booking, ...]:
         """The bookings of an instrument, by their start."""
@@ -169,11 +171,14 @@ class Directory:
 
     def opening_times(self, instrument: str, at_ms: int) -> tuple[int, ...]:
         """When anybody but staff is let in around a moment, as sorted pairs of from and until."""
-        known = self._openings.get(instrument)
-        if known is None or not known[0] <= at_ms < known[1]:
-            opening = self.instruments[instrument].opening
-            known = self._openings[instrument] = (*local_day(opening.zone, at_ms), opening_times(opening, at_ms))
-        return known[2]
+        opening = self.instruments[instrument].opening
+        known = self._openings.get(id(opening))
+        if known is None or not known[1] <= at_ms < known[2]:
+            if len(self._openings) >= MAX_OPENINGS:
+                self._openings.clear()
+            day = local_day(opening.zone, at_ms)
+            known = self._openings[id(opening)] = (opening, *day, opening_times(opening, at_ms))
+        return known[3]
 
     def holder(self, card: str) -> UserFact | None:
         """Whose card it is."""
@@ -192,7 +197,6 @@ class Directory:
                 self.site = fact
             case InstrumentFact():
                 self.instruments[fact.code] = fact
-                self._openings.pop(fact.code, None)
             case UserFact():
                 self._learn_user(fact)
             case ProjectFact():

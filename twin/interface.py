@@ -25,7 +25,7 @@ class Platform(msgspec.Struct, frozen=True):
     parent: str | None
 
 
-class Instrument(msgspec.Struct, frozen=True):
+class Instrument(msgspec.Struct, frozen=True, gc=False):
     """A catalogue entry. `value_cny` is a decimal string; `controller` is None where none is fitted."""
 
     code: str

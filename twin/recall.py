@@ -57,14 +57,13 @@ async def _none() -> AsyncIterator[Fact]:
 async def _recall_kind(fleet: Fleet, pool: asyncpg.Pool, prefix: str, told: AsyncIterator[Fact]) -> list[Fact]:
     """Let the fleet learn one kind of facts as they were logged; gives those that are otherwise now."""
     present = {fact.key: fact async for fact in told}
-    standing = {fact.id for fact in present.values() if isinstance(fact, BookingFact)}
     logged = _Logged(present)
     async for fact in logged.unchanged(pool, prefix):
         fleet.learn(fact)
     gone: list[Fact] = []
-    async for fact in logged.others(pool):
+    async for fact, is_there in logged.others(pool):
         fleet.learn(fact)
-        if isinstance(fact, BookingFact) and fact.booking is not None and fact.id not in standing:
+        if isinstance(fact, BookingFact) and fact.booking is not None and not is_there:
             gone.append(BookingFact(id=fact.id, booking=None))  # it is not kept any more
     return [*present.values(), *gone]
 
@@ -90,13 +89,12 @@ async def _recall_stations(
 
 async def _registered(pool: asyncpg.Pool, present: dict[str, Fact]) -> AsyncIterator[InstrumentFact]:
     """The instruments as they were logged, of those that the tables have."""
-    keys = set(present)
     logged = _Logged(present)
     async for fact in logged.unchanged(pool, "instrument:"):
         if isinstance(fact, InstrumentFact):
             yield fact
-    async for fact in logged.others(pool):
-        if isinstance(fact, InstrumentFact) and fact.key in keys:
+    async for fact, is_there in logged.others(pool):
+        if isinstance(fact, InstrumentFact) and is_there:
             yield fact
 
 
@@ -118,15 +116,15 @@ class _Logged:
             elif digest is None or digest != _over(key):
                 self._others.append((key, number))
 
-    async def others(self, pool: asyncpg.Pool) -> AsyncIterator[Fact]:
-        """The rest, as they were; of those logged without a digest some are as they are now."""
+    async def others(self, pool: asyncpg.Pool) -> AsyncIterator[tuple[Fact, bool]]:
+        """The rest, as they were, and whether the tables have them; those without a digest may be as they were, too."""
         for start in range(0, len(self._others), _AT_ONCE):
             for fact in await read_facts(pool, self._others[start : start + _AT_ONCE]):
                 present = self._present.get(fact.key)
                 if present is not None and packed(present) == packed(fact):
-                    yield self._present.pop(fact.key)
+                    yield self._present.pop(fact.key), True
                 else:
-                    yield fact
+                    yield fact, present is not None
 
 
 def _over(key: str) -> bytes:

@@ -21,7 +21,7 @@ FROM instrument JOIN platform ON platform.id = platform_id
 """
 
 
-class Connected(msgspec.Struct, frozen=True):
+class Connected(msgspec.Struct, frozen=True, gc=False):
     """An instrument with a controller."""
 
     controller: str

@@ -1,6 +1,7 @@
 """The service: the only place where all parts of the twin are wired together."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
@@ -388,4 +389,5 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         try:
             yield service
         finally:
+            gc.unfreeze()  # what was to stay while the service runs may be looked at again
             await service.stop()

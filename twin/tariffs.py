@@ -61,7 +61,7 @@ def _check_whole(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"`{name}`: {value} is not from {low} to {high}")
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Immutable, and nothing in it that nobody knows."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Ids(msgspec.Struct, frozen=True):
+class Ids(msgspec.Struct, frozen=True, gc=False):
     """What a controller and its instrument are called in the database."""
 
     controller_id: int

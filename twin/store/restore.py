@@ -13,6 +13,7 @@ from twin.rules.credit import CreditCause, CreditLine
 from twin.rules.outcome import Command
 from twin.station import Station
 from twin.store.rows import to_ms, to_time, unpacked_station
+from twin.store.tables import rows_of
 
 _CHECKPOINTS = "SELECT name, version, state FROM checkpoint JOIN controller ON controller.id = controller_id"
 # Backwards, as the index has it without sorting.
@@ -27,15 +28,15 @@ USING (key, number) ORDER BY place
 
 async def read_checkpoints(pool: asyncpg.Pool) -> AsyncIterator[tuple[str, Station]]:
     """Controllers and their stations as last recorded. Raises IncompatibleVersionError."""
-    async with pool.acquire() as connection, connection.transaction():
-        async for row in connection.cursor(_CHECKPOINTS, prefetch=1000):
+    async with pool.acquire() as connection:
+        async for row in rows_of(connection, _CHECKPOINTS):
             yield row["name"], unpacked_station(row["version"], row["state"])
 
 
 async def read_logged(pool: asyncpg.Pool, prefix: str) -> AsyncIterator[tuple[str, int, bytes | None]]:
     """Of all keys that begin so: key, number and digest of the newest logged fact."""
-    async with pool.acquire() as connection, connection.transaction():
-        async for row in connection.cursor(_LOGGED, prefix, prefetch=5000):
+    async with pool.acquire() as connection:
+        async for row in rows_of(connection, _LOGGED, prefix):
             yield row["key"], row["number"], row["digest"]
 
 
