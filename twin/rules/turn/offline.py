@@ -42,12 +42,13 @@ def hear(turn: Turn, heard: Heard) -> None:
 
 
 def hold(turn: Turn, at_ms: int) -> None:
-    """A controller is back whose relay was to be told off: not while it may have let in the next one by itself."""
+    """A controller is back whose relay is to be off: not while it may have let in the next one by itself."""
     control = turn.station.control
     order = control.order
-    if control.signals.is_online(at_ms) or order is None or order.on or order.state is OrderState.CONFIRMED:
+    if control.signals.is_online(at_ms) or order is None or order.on:
         return
-    if _may_be_taken(turn, order.sent_ms, at_ms):
+    is_as_told = order.state is OrderState.CONFIRMED and not turn.signals().relay_on
+    if not is_as_told and _may_be_taken(turn, order.sent_ms, at_ms):
         held_off_ms = _patience_ms(turn, at_ms)
         turn.put(control=_replace(control, order=None), held_off_ms=held_off_ms)
 
