@@ -5,9 +5,10 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from benchmarks.chaos.proxy import Proxy
 from twin.servers import Mosquitto, Postgres, ServersError
@@ -51,6 +52,16 @@ class Part(ABC):
                 os.kill(pid, number)
 
 
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Carry something out even if whoever waits for it is cancelled: a server half started would belong to nobody."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 class Program(Part):
     """A Python program of ours, started again whenever it ends by itself, as by a supervisor."""
 
@@ -70,7 +81,7 @@ class Program(Part):
         return () if process is None or process.returncode is not None else (process.pid,)
 
     async def start(self) -> None:
-        await self._spawn()
+        await to_the_end(self._spawn())
         self._keeping = asyncio.create_task(self._keep(), name=self.name)
 
     async def kill(self) -> None:
@@ -121,7 +132,7 @@ class Server(Part):
         return () if pid is None else (pid, *_descendants(pid))
 
     async def start(self) -> None:
-        await self._server.start()
+        await to_the_end(self._server.start())
 
     async def kill(self) -> None:
         children = self.pids()[1:]
@@ -143,7 +154,7 @@ class Server(Part):
         """Start it where it has given up."""
         while self._server.pid is None:
             with suppress(ServersError):
-                await self._server.start()
+                await self.start()
 
 
 def _descendants(pid: int) -> list[int]:
