@@ -152,7 +152,8 @@ def _course(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
         if session.id in books.unfounded:
             yield f"opened at {session.opened_ms}, when the service had no reason to think that the relay was on"
         return
-    if not evidence.relays[session.instrument].was_on(session.opened_ms):
+    relay = evidence.relays[session.instrument]
+    if not (relay.was_on(session.opened_ms) or relay.was_on(session.opened_ms - TICK_MS)):
         yield f"opened at {session.opened_ms}, when the relay was off"
     if session.opened_ms not in evidence.reported_ms[session.instrument] and not _began_cut_off(session, evidence):
         yield f"opened at {session.opened_ms}, when its controller said nothing of the kind"

@@ -147,6 +147,12 @@ def test_a_session_went_as_it_is_told(changes: dict[str, Any], complaint: str) -
     assert any(complaint in each for each in judged(with_session(**changes), UNLOCKED))
 
 
+def test_a_relay_that_was_on_in_the_millisecond_in_which_it_went_off_was_on() -> None:
+    went_off = (replace(MOVES[0], at_ms=T + 300), replace(MOVES[1], at_ms=T + 500))
+    assert judged(BOOKS, UNLOCKED, LOCKED, moves=went_off) == []
+    assert judged(BOOKS, UNLOCKED, LOCKED, moves=(went_off[0], replace(MOVES[1], at_ms=T + 499)))
+
+
 def test_a_session_opens_at_once_only_where_the_relay_is_known_to_be_on() -> None:
     at_once = with_session(opened_ms=T)
     assert judged(at_once) == []
