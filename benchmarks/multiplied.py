@@ -227,25 +227,31 @@ def _copied(station: Station, session_step: int, booking_step: int, copy: int) -
     """The same with sessions and bookings of its own."""
     replace = msgspec.structs.replace
     book, control = station.twin.book, station.control
+    lapsed = station.lapsed
+    if lapsed is not None:
+        lapsed = replace(lapsed, use=_copied_use(lapsed.use, session_step, booking_step, copy))
     visits = tuple(replace(each, session=_moved(each.session, session_step)) for each in book.visits)
     return replace(
         station,
         twin=replace(station.twin, book=replace(book, visits=visits)),
         control=replace(control, state=_copied_state(control.state, session_step, booking_step, copy)),
+        lapsed=lapsed,
         attended=tuple(_moved(each, booking_step) for each in station.attended),
         freed=tuple(_moved(each, booking_step) for each in station.freed),
     )
 
 
 def _copied_state(state: SessionState, session_step: int, booking_step: int, copy: int) -> SessionState:
-    replace = msgspec.structs.replace
     match state:
         case Free():
             return state
         case Opening() | InUse() | Cooldown():
-            use: Use = state.use
-            booking = None if use.booking is None else _copied_booking(use.booking, booking_step, copy)
-            return replace(state, use=replace(use, id=_moved(use.id, session_step), booking=booking))
+            return msgspec.structs.replace(state, use=_copied_use(state.use, session_step, booking_step, copy))
+
+
+def _copied_use(use: Use, session_step: int, booking_step: int, copy: int) -> Use:
+    booking = None if use.booking is None else _copied_booking(use.booking, booking_step, copy)
+    return msgspec.structs.replace(use, id=_moved(use.id, session_step), booking=booking)
 
 
 def _copied_booking(booking: Booking, step: int, copy: int) -> Booking:

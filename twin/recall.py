@@ -16,7 +16,8 @@ from twin.directory import BookingFact, Directory, Fact, InstrumentFact, packed
 from twin.facts import open_tables
 from twin.fleet import Fleet
 from twin.sessions import Free, SessionState, Use
-from twin.station import Station
+from twin.state import FOREVER_MS
+from twin.station import Station, Terms
 from twin.store.restore import read_checkpoints, read_facts, read_logged
 from twin.store.rows import fact_digest
 
@@ -78,6 +79,7 @@ async def _recall_stations(
     for fact in changed:
         if isinstance(fact, InstrumentFact):
             seats.setdefault(fact.controller, fact)
+    present.clear()  # its room is needed for the stations
     async for controller, station in read_checkpoints(pool):
         if (known := seats.pop(controller, None)) is not None:
             count += 1
@@ -135,15 +137,23 @@ def _over(key: str) -> bytes:
 
 def _shared(station: Station, fact: InstrumentFact, directory: Directory) -> Station:
     """The same station; what it has in common with the facts is one value in memory."""
-    control, terms = station.control, station.terms
-    if not isinstance(control.state, Free):
-        control = msgspec.structs.replace(control, state=_shared_state(control.state, directory))
-    if terms is not None and terms.tariff is not None:
-        same = next((each for each in fact.prices.versions if each == terms.tariff), terms.tariff)
-        terms = msgspec.structs.replace(terms, tariff=same)
-    if control is station.control and terms is station.terms:
+    replace, lapsed = msgspec.structs.replace, station.lapsed
+    if station.funds_due_ms == station.held_off_ms == FOREVER_MS:
+        station = replace(station, funds_due_ms=FOREVER_MS, held_off_ms=FOREVER_MS)
+    if lapsed is not None:
+        use, terms = _shared_use(lapsed.use, directory), _shared_terms(lapsed.terms, fact)
+        station = replace(station, lapsed=replace(lapsed, use=use, terms=terms))
+    if isinstance(station.control.state, Free):
         return station
-    return msgspec.structs.replace(station, control=control, terms=terms)
+    control = replace(station.control, state=_shared_state(station.control.state, directory))
+    return replace(station, control=control, terms=_shared_terms(station.terms, fact))
+
+
+def _shared_terms(terms: Terms | None, fact: InstrumentFact) -> Terms | None:
+    if terms is None or terms.tariff is None:
+        return terms
+    same = next((each for each in fact.prices.versions if each == terms.tariff), terms.tariff)
+    return msgspec.structs.replace(terms, tariff=same)
 
 
 def _shared_state(state: SessionState, directory: Directory) -> SessionState:
@@ -155,7 +165,9 @@ def _shared_state(state: SessionState, directory: Directory) -> SessionState:
 def _shared_use(use: Use, directory: Directory) -> Use:
     user, booking = use.user, use.booking
     holder = directory.users.get(user.id)
-    if holder is not None and (user.groups, user.operates) == (holder.user.groups, holder.user.operates):
+    if holder is not None and user == holder.user:
+        user = holder.user
+    elif holder is not None and (user.groups, user.operates) == (holder.user.groups, holder.user.operates):
         user = msgspec.structs.replace(user, groups=holder.user.groups, operates=holder.user.operates)
     known = None if booking is None else directory.booking(booking.id)
     return msgspec.structs.replace(use, user=user, booking=known if known == booking else booking)
