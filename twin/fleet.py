@@ -327,10 +327,20 @@ class Fleet:
                 continue
             if self.site.due_ms <= due_ms:
                 outcomes.append(self._site(self.site.pass_time(due_ms), due_ms))
-            outcomes.append(self._turn(seat, None, due_ms))
+            outcomes.append(self._rung(controller, seat, due_ms))
         if self.site.due_ms <= now_ms:
             outcomes.append(self._site(self.site.pass_time(now_ms), now_ms))
         return _together(outcomes, now_ms)
+
+    def _rung(self, controller: str, seat: _Seat, due_ms: int) -> Outcome:
+        """A timer of a station has rung."""
+        twin = seat.station.twin
+        is_link_as_it_was = gone_since(twin, due_ms, seat.fact.policy) == self.site.gone_since(controller)
+        station = engine.looked(seat.station, due_ms, self._scene(seat)) if is_link_as_it_was else None
+        if station is None:
+            return self._turn(seat, None, due_ms)
+        self._put(controller, seat, station, due_ms)
+        return Outcome(at_ms=due_ms, changed=(controller,))
 
     def _ask(self, wish: Unlock | Lock) -> Outcome:
         controller = self._controllers.get(wish.instrument)

@@ -137,8 +137,13 @@ def power_changes(power: Power, policy: Policy, visits: Sequence[Visit] = ()) ->
     if not visits:
         return (*falls, _confirm_due(power, policy, 0))
     ends = [visit.end_ms for visit in visits if visit.end_ms < FOREVER_MS]
+    ends = [end_ms for end_ms in ends if not _is_used(visits, max(power.at_ms, end_ms))]  # else a later end matters
     confirms = [_confirm_due(power, policy, end_ms) for end_ms in ends]
     return (*falls, *confirms, *ends, *(end_ms + policy.cooldown_max_ms for end_ms in ends))
+
+
+def _is_used(visits: Sequence[Visit], at_ms: int) -> bool:
+    return any(visit.start_ms <= at_ms < visit.end_ms for visit in visits)
 
 
 def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, policy: Policy) -> Occupancy:  # noqa: FBT001

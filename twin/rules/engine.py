@@ -48,6 +48,19 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
     return turn.station, turn.follows
 
 
+def looked(station: Station, at_ms: int, scene: Scene) -> Station | None:
+    """The station when it was only time to look at its alerts again, and nothing has become of them.
+
+    As for most timers: links that might have gone stale have not. None: there is more to it, `evaluate` it.
+    """
+    turn = Turn(station, scene)
+    if min(_due_ms(turn), station.twin.book.due_ms) <= at_ms or station.unsafe_ms is not None:
+        return None
+    lookout.follow(turn, at_ms)
+    turn.settle(at_ms)
+    return None if turn.fired or turn.follows.alerts or turn.follows.notices else turn.station
+
+
 def next_due(station: Station, scene: Scene) -> int:
     """When the station must be looked at again though nobody says anything."""
     turn = Turn(station, scene)
