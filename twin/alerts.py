@@ -117,6 +117,8 @@ class Condition(_Value, frozen=True):
     standing: Standing
     since_ms: int
     next_ms: int = FOREVER_MS
+    link_ms: int = FOREVER_MS
+    """When the link may change it, if nothing is heard until then: whoever follows the link asks anew at that time."""
 
 
 class AlertRule(msgspec.Struct, frozen=True):

@@ -334,9 +334,8 @@ class Fleet:
 
     def _rung(self, controller: str, seat: _Seat, due_ms: int) -> Outcome:
         """A timer of a station has rung."""
-        twin = seat.station.twin
-        is_link_as_it_was = gone_since(twin, due_ms, seat.fact.policy) == self.site.gone_since(controller)
-        station = engine.looked(seat.station, due_ms, self._scene(seat)) if is_link_as_it_was else None
+        is_twin_as_it_was = next_change(seat.station.twin, due_ms - 1, seat.fact.policy) > due_ms
+        station = engine.looked(seat.station, due_ms, self._scene(seat)) if is_twin_as_it_was else None
         if station is None:
             return self._turn(seat, None, due_ms)
         self._put(controller, seat, station, due_ms)

@@ -58,8 +58,8 @@ def online_only(kind: AlertKind, condition: Condition, twin: Twin, at_ms: int, p
     since_ms = link_since_ms or 0
     if link is not LinkState.ONLINE or twin.link is None:
         return Condition(Standing.FROZEN, since_ms)
-    next_ms = min(condition.next_ms, twin.link.heard_ms + policy.stale_after_ms)
-    return Condition(condition.standing, max(condition.since_ms, since_ms), next_ms)
+    stale_ms = twin.link.heard_ms + policy.stale_after_ms
+    return Condition(condition.standing, max(condition.since_ms, since_ms), condition.next_ms, stale_ms)
 
 
 def power_without_session(twin: Twin, at_ms: int, policy: Policy, around: Surroundings = NOTHING_ELSE) -> Condition:
@@ -151,7 +151,8 @@ def controller_offline(twin: Twin, at_ms: int, policy: Policy) -> Condition:
         return _said(holds=False, since_ms=0)
     if link is LinkState.OFFLINE:
         return _said(holds=True, since_ms=since_ms)
-    return _said(holds=False, since_ms=twin.link.online_since_ms, next_ms=twin.link.heard_ms + policy.offline_after_ms)
+    offline_ms = twin.link.heard_ms + policy.offline_after_ms
+    return Condition(Standing.CLEAR, twin.link.online_since_ms, link_ms=offline_ms)
 
 
 def clock_skew(twin: Twin) -> Condition:

@@ -96,9 +96,10 @@ def follow(watch: Watch, course: Course, now_ms: int, policy: Policy, setting: S
         conditions = course(at_ms)
         going.advance(conditions, at_ms)
         due_ms = _next_due(going.active.values(), conditions.values(), setting.silences, at_ms)
-        if due_ms > now_ms:
+        link_ms = min((each.link_ms for each in conditions.values() if each.link_ms > at_ms), default=FOREVER_MS)
+        if min(due_ms, link_ms) > now_ms:
             return going.watched(max(watch.asked_ms, now_ms), due_ms)
-        at_ms = due_ms
+        at_ms = min(due_ms, link_ms)
 
 
 def record(
