@@ -16,7 +16,6 @@ from benchmarks import restore as restore_bench
 from benchmarks.chaos import run as chaos_bench
 from benchmarks.chaos.opening import Plan as ChaosPlan
 from benchmarks.processes import BenchError
-from benchmarks.simulation.compare import Comparison, compare
 from benchmarks.tables import chaos_table, ingest_table, latency_table, restore_table, simulation_table
 from twin.logs import set_up_logs
 from twin.servers import Progress, ServersError
@@ -100,6 +99,8 @@ def simulate(
 
     Exit code 1 if they disagree; the seeds are printed.
     """
+    from benchmarks.simulation.compare import Comparison, compare  # noqa: PLC0415 - `twin up` has no use for numpy
+
     found = Comparison()
     console = Console(stderr=True)
     with console_progress(console) as progress:

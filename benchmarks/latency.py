@@ -8,10 +8,10 @@ with the first frame that showed it, or a newer one of the same twin. All clocks
 import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
+from statistics import quantiles
 
 import asyncpg
 import msgspec
-import numpy as np
 
 from benchmarks.lab import Site, open_lab
 from benchmarks.publisher import Published, publish
@@ -77,7 +77,8 @@ async def _result(plan: Plan, site: Site, published: Published, watched: Watched
     finally:
         await connection.close()
     delays = _delays([(row["name"], row["received"], float(row["ts"])) for row in rows], watched)
-    p50_ms, p99_ms, max_ms = np.percentile(delays, (50, 99, 100)).round(1).tolist() if delays else (0.0, 0.0, 0.0)
+    percentiles = quantiles(delays, n=100, method="inclusive") if len(delays) > 1 else [0.0] * 99
+    p50_ms, p99_ms, max_ms = (round(each, 1) for each in (percentiles[49], percentiles[98], max(delays, default=0.0)))
     return Result(
         plan=plan,
         published=published.acknowledged,

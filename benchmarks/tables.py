@@ -1,13 +1,16 @@
 """Results as tables for people."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import ingest, latency, restore
 from benchmarks.chaos import run as chaos
-from benchmarks.simulation.compare import Comparison
+
+if TYPE_CHECKING:
+    from benchmarks.simulation.compare import Comparison
 
 _PROCESSES = ("subject", "database", "broker", "publisher", "board")
 
@@ -75,7 +78,7 @@ def restore_table(result: restore.Result) -> Table:
     return table
 
 
-def simulation_table(found: Comparison) -> Table:
+def simulation_table(found: "Comparison") -> Table:
     """The one line."""
     table = Table(box=SIMPLE_HEAD, title=f"Simulation: seeds {found.seeds[0]} to {found.seeds[-1]}")
     for heading in ("instrument-days", "messages", "sessions", "alerts", "refolds", "restarts", "disagreements"):
