@@ -18,6 +18,7 @@ HABITS = Habits(
     ended_by_staff_a_day=0.02,
     forgetting=0.1,
     disobeying=0.004,
+    answer_s=1,
     losses_a_day=0.05,
 )
 """Those of a well-run facility."""

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from benchmarks.simulation.site import Equipment
+from benchmarks.simulation.site import Equipment, Habits
 from benchmarks.simulation.trace import Command
 from benchmarks.simulation.wire import Wire
 from twin.events import Ack, Birth, Card, Death, Message, Reading
@@ -30,10 +30,10 @@ class Device:
         deliver: Callable[[str, Message], None],
         *,
         calm: bool,
-        disobeying: float,
+        habits: Habits,
     ) -> None:
         self.one = one
-        self._disobeying = disobeying
+        self._habits = habits
         self._clock = clock
         self._chance = chance
         self._wire = Wire(chance, lambda message: deliver(one.fact.controller, message), self._hurry, calm=calm)
@@ -124,10 +124,10 @@ class Device:
     def obey(self, command: Command) -> None:
         """A command arrives, if it does: it is followed, with or without a word, refused or lost."""
         draw = self._chance.random()
-        disobeying = self._disobeying
+        disobeying = self._habits.disobeying
         if not self.connected or draw < disobeying / 2:
             return
-        then_s = self._clock.now_s + self._chance.randrange(4)
+        then_s = self._clock.now_s + max(self._habits.answer_s, self._chance.randrange(4))
         if draw < disobeying:
             self._clock.at(then_s, lambda: self._answer(command, ok=False))
         else:

@@ -45,6 +45,8 @@ class Habits:
     """They leave without logging off."""
     disobeying: float = 0.06
     """Commands that are lost or refused."""
+    answer_s: int = 0
+    """How long a controller takes to answer at the least: in the very second, only a per-second oracle can tell."""
     losses_a_day: float = 1.0
     """How often a controller is cut off."""
 

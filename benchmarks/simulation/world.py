@@ -55,9 +55,7 @@ class World:
 
     def _device(self, site: Site, number: int) -> Device:
         chance = random.Random(f"device {site.seed} {number}")
-        return Device(
-            site.equipment[number], self, chance, self._deliver, calm=site.calm, disobeying=site.habits.disobeying
-        )
+        return Device(site.equipment[number], self, chance, self._deliver, calm=site.calm, habits=site.habits)
 
     def _plan(self, site: Site) -> None:
         screens = Screens(self, self._ask)

@@ -113,10 +113,10 @@ class Replay:
         at = 0
         while self._seats and told and self._seats[0].number < told[-1].number:
             upto = bisect_right(told, self._seats[0].number, key=attrgetter("number"))
-            await self._tell_seated(told[at:upto])
+            await self._tell_seated(told, at, upto)
             at = max(at, upto)
             self._sit(self._seats.pop(0))
-        await self._tell_seated(told[at:] if at else told)
+        await self._tell_seated(told, at, len(told))
 
     def _sit(self, seat: Seat) -> None:
         fact = self._fleet.directory.instruments.get(self._log.codes[seat.controller])
@@ -124,13 +124,12 @@ class Replay:
             self._fleet.seat(fact, seat.station)
             self._course.begin(seat.controller, seat.station, seat.sessions)
 
-    async def _tell_seated(self, told: Sequence[Logged]) -> None:
-        at = 0
-        while at < len(told):
+    async def _tell_seated(self, told: Sequence[Logged], at: int, upto: int) -> None:
+        while at < upto:
             started_s = time.process_time()
-            at = self._until_late(told, at)
+            at = self._until_late(told, at, upto)
             if self._course.pending:
-                end = bisect_left(told, moment(told[at - 1]) + GATHER_MS, lo=at, key=moment)
+                end = min(upto, bisect_left(told, moment(told[at - 1]) + GATHER_MS, lo=at, key=moment))
                 while at < end:
                     at = self._until_late(told, at, end)
                 self._telling_s += time.process_time() - started_s
@@ -138,22 +137,24 @@ class Replay:
             else:
                 self._telling_s += time.process_time() - started_s
 
-    def _until_late(self, told: Sequence[Logged], at: int, end: int | None = None) -> int:
+    def _until_late(self, told: Sequence[Logged], at: int, end: int) -> int:
         """Tell from an index on until a ledger must be computed anew; gives the index of the next one to be told."""
         handle, pending = self._fleet.handle, self._course.pending
         index, known = at, len(pending)
-        for index in range(at, len(told) if end is None else end):
+        for index in range(at, end):
             event = told[index]
             outcome = handle(event) if isinstance(event, Arrival) else self._requested(event)
             if outcome.rewrites or outcome.consequences or outcome.refolds or outcome.marks:
                 self._course.take(outcome)
                 if len(pending) > known:
                     break
-        # Ledgers that are behind catch up here: for when that is done they are none the worse.
-        self._course.take(self._fleet.handle(Tick(moment(told[index]))))
-        self._events += index + 1 - at
-        self._number, self._now_ms = told[index].number, moment(told[index])
-        return index + 1
+        now_ms, after = moment(told[index]), index + 1
+        if after == len(told) or moment(told[after]) > now_ms:  # what happens at a moment comes before its timers
+            # Ledgers that are behind catch up here: for when that is done they are none the worse.
+            self._course.take(self._fleet.handle(Tick(now_ms)))
+        self._events += after - at
+        self._number, self._now_ms = told[index].number, now_ms
+        return after
 
     def _requested(self, event: Request) -> Outcome:
         match event:
