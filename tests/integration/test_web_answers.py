@@ -50,7 +50,7 @@ async def test_alerts_that_are_over_are_history(site: Site) -> None:
     assert (await ask(site, "guard", "GET", "/alerts?state=resolved&limit=1&offset=1")).json()["total"] == 3
     table = (await ask(site, "guard", "GET", "/alerts?format=csv")).text
     assert "a4,TEM-001,CLOCK_SKEW,warning,firing," in table
-    assert table.strip().endswith('"manager, user"')
+    assert table.strip().endswith('"manager, user",')
 
 
 @pytest.mark.usefixtures("fired")
