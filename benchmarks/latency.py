@@ -20,8 +20,8 @@ from benchmarks.subjects import running_service
 from benchmarks.watching import Watched
 from twin.servers import Progress
 
-WARM_UP_MS = 2_000
-"""After the first reading: until then the service is busy with thousands of births at once."""
+WARM_UP_MS = 5_000
+"""After the first reading: thousands of births at once, and the first reading of each, keep the service busy so long."""
 LAST_FRAME_S = 1.0
 
 _READINGS = """
