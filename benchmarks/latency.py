@@ -21,7 +21,7 @@ from benchmarks.watching import Watched
 from twin.servers import Progress
 
 WARM_UP_MS = 5_000
-"""After the first reading: thousands of births at once, and the first reading of each, keep the service busy so long."""
+"""After the first reading: so long thousands of births at once and the first readings keep the service busy."""
 LAST_FRAME_S = 1.0
 
 _READINGS = """
