@@ -62,15 +62,18 @@ def ingest(
 def latency(
     *,
     controllers: Controllers = 5_000,
-    seconds: Annotated[float, typer.Option(min=3, help="How long is published; the first 2 s do not count.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=3, help="How long is published.")] = 20.0,
     rate: Annotated[float, typer.Option(min=1, help="Readings published a second.")] = 2_000,
+    warm_up: Annotated[float, typer.Option(min=0, help="How many of these seconds are counted apart.")] = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Time from a published reading to the WebSocket frame that shows it.
 
     Exit code 1 if a message that the broker had acknowledged was lost or stored twice.
     """
-    plan = latency_bench.Plan(controllers, seconds, rate)
+    if warm_up >= seconds:
+        raise typer.BadParameter(f"of {seconds:g} s nothing is left to measure", param_hint="--warm-up")
+    plan = latency_bench.Plan(controllers, seconds, rate, warm_up)
     result = _run(lambda progress: latency_bench.measure(plan, progress))
     _show(result, latency_table(result), as_json=as_json)
 

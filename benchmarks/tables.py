@@ -12,6 +12,7 @@ from benchmarks.chaos import run as chaos
 if TYPE_CHECKING:
     from benchmarks.simulation.compare import Comparison
 
+_COUNTS = ("unseen", "frames", "lost", "twice")
 _PROCESSES = ("subject", "database", "broker", "publisher", "board")
 
 
@@ -53,9 +54,10 @@ def latency_table(result: latency.Result) -> Table:
     table = Table(
         box=SIMPLE_HEAD, title=f"Latency: published reading to frame at a board, {plan.controllers} controllers"
     )
-    for heading in ("readings/s", "measured", "p50 ms", "p99 ms", "max ms", "unseen", "frames", "lost", "twice"):
+    warm_up = f"warm-up {plan.warm_up_s:g} s:\nmax ms"
+    for heading in ("readings/s", "measured", "p50 ms", "p99 ms", "max ms", warm_up, *_COUNTS):
         table.add_column(heading, justify="right")
-    delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms))
+    delays = (f"{value:.1f}" for value in (result.p50_ms, result.p99_ms, result.max_ms, result.warm_up_max_ms))
     counts = (result.unseen, result.frames, result.lost, result.duplicated)
     table.add_row(f"{result.publish_rate:,.0f}", f"{result.measured:,}", *delays, *(f"{count:,}" for count in counts))
     return table

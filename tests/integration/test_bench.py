@@ -44,12 +44,19 @@ def test_ingest_counts_every_reading(temporary: Path) -> None:
 
 
 def test_latency_sees_every_reading(temporary: Path) -> None:
-    told = measured(temporary, "latency", "--controllers", "40", "--rate", "100")
+    told = measured(temporary, "latency", "--controllers", "40", "--rate", "100", "--warm-up", "1.5")
     result = msgspec.json.decode(told, type=latency.Result)
     assert result.published > 100
     assert (result.lost, result.duplicated, result.unseen) == (0, 0, 0)
     assert 0 < result.measured < result.published, "what came while it warmed up does not count"
     assert 0 < result.p50_ms <= result.p99_ms <= result.max_ms
+    assert result.warm_up_max_ms > 0
+
+
+def test_latency_of_nothing_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["latency", "--seconds", "5", "--warm-up", "5"])
+    assert refused.exit_code == 2
+    assert "nothing is left to measure" in refused.output
 
 
 def test_restore_brings_every_twin_back(temporary: Path) -> None:
