@@ -24,6 +24,7 @@ from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.months import Months
 from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
 from twin.rules.site import SiteWatch, gone_since
+from twin.rules.turn import offline
 from twin.rules.turn.state import Changed, Heard, Scene, outages_of
 from twin.rules.watch import Setting
 from twin.sessions import OrderState
@@ -233,6 +234,15 @@ class Fleet:
         times_ms = (bill.start_ms, bill.end_ms)
         charge, terms = self.accounts.cost(spans, times_ms, bill.terms, project, self.directory.site.zone)
         return Billed(msgspec.structs.replace(bill, terms=terms), charge)
+
+    def needs_ledgers(self, event: Event | Request, behind: Iterable[str]) -> bool:
+        """Would a station be judged by its ledger, because of an event or of the time that passes until then?
+
+        `behind`: those whose ledgers are to be computed anew. That must come first, or what follows would depend on
+        when it is done.
+        """
+        stations = ((each, self._seats[each].station) for each in behind if each in self._seats)
+        return any(offline.needs_ledger(station, controller, event, moment(event)) for controller, station in stations)
 
     def next_due_ms(self) -> int:
         """When the next timer may be due; never later than it is."""

@@ -10,7 +10,7 @@ import secrets
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from twin.decisions import Verdict
-from twin.events import Arrival, Message, Tick
+from twin.events import Arrival, Event, Message, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
 from twin.requests import Corrected, Lock, Request, Unlock
@@ -34,7 +34,7 @@ from twin.stream.inbox import Inbox
 from twin.stream.native import Malformed, Reason, decode
 from twin.stream.outbox import Outbox
 from twin.stream.packets import Delivery
-from twin.stream.topics import Topics
+from twin.stream.topics import Topics, Upward
 
 log = structlog.get_logger(__name__)
 
@@ -158,16 +158,34 @@ class Recorder:
         work = _Work()
         while not (work.is_enough() or (work and storing.done() and not self._inbox and not self._requests)):
             deliveries = await self._inbox.take(0.0 if self._is_asked() else self._until_due_s())
-            for delivery in deliveries:
-                self._take_up(delivery, work)
-            work.deliveries += deliveries
-            while self._is_asked():
-                self._answer(self._requests.popleft(), work)
-            self.at_ms = self._next_ms()
-            work.batch.add(self._fleet.handle(Tick(self.at_ms)))
+            if not self._tell(deliveries, work):
+                break
             await asyncio.sleep(0)  # boards and health checks get their turn
         self._close(work.batch)
         return work
+
+    def _tell(self, deliveries: Sequence[Delivery], work: _Work) -> bool:
+        """Tell what was received, then what was asked, then let time pass; False: a ledger must be computed first."""
+        for index, delivery in enumerate(deliveries):
+            if not self._take_up(delivery, work):
+                self._inbox.put_back(deliveries[index:])
+                return False
+            work.deliveries.append(delivery)
+        while self._is_asked():
+            if self._needs_ledger(Tick(max(self.at_ms, self._requests[0].asked_ms)), work):
+                return False
+            self._answer(self._requests.popleft(), work)
+        tick = Tick(self._next_ms())
+        if self._needs_ledger(tick, work):
+            return False
+        self.at_ms = tick.now_ms
+        work.batch.add(self._fleet.handle(tick))
+        return True
+
+    def _needs_ledger(self, event: Event, work: _Work) -> bool:
+        """Late messages of this batch belong into a ledger by which something is to be judged now."""
+        behind = work.batch.refolds
+        return bool(behind) and self._fleet.needs_ledgers(event, behind)
 
     def _close(self, batch: Batch) -> None:
         """What the batch leaves behind, before the fleet goes on."""
@@ -262,32 +280,40 @@ class Recorder:
             self._outbox.confirm(each.controller, each.ack.cmd)
         self._send()
 
-    def _take_up(self, delivery: Delivery, work: _Work) -> None:
+    def _take_up(self, delivery: Delivery, work: _Work) -> bool:
+        """Tell what a delivery says; False, and nothing is told, where that must wait for a ledger."""
         source = self._topics.source(delivery.topic)
         self._backlog.move()
         if delivery.topic == self._topics.mark():
             self._backlog.hear(delivery.payload)
-            return
-        if source is None:
+        elif source is None:
             self._quarantine(work, delivery, Malformed(Reason.UNKNOWN_TOPIC, "no such topic", delivery.payload))
-            return
-        controller, kind = source
-        if controller not in self._fleet:
-            detail = f"{controller} is not registered"
+        elif source[0] not in self._fleet:
+            detail = f"{source[0]} is not registered"
             self._quarantine(work, delivery, Malformed(Reason.UNKNOWN_CONTROLLER, detail, delivery.payload))
-            return
+        else:
+            return self._hear(*source, delivery, work)
+        return True
+
+    def _hear(self, controller: str, kind: Upward, delivery: Delivery, work: _Work) -> bool:
         messages, malformed = decode(kind, delivery.payload)
+        at_ms = self._received_ms(messages, controller, delivery)
+        if messages and self._needs_ledger(Arrival(controller, at_ms, messages[0], self.number), work):
+            return False
         for each in malformed:
             self._quarantine(work, delivery, each)
+        self.at_ms = at_ms
         for message in messages:
-            self.at_ms = max(self.at_ms, self._received_ms(message, controller, delivery))
-            arrival = Arrival(controller, self.at_ms, message, self._next_number())
+            arrival = Arrival(controller, at_ms, message, self._next_number())
             self._file(arrival, self._fleet.handle(arrival), delivery, work)
+        return True
 
-    def _received_ms(self, message: Message, controller: str, delivery: Delivery) -> int:
+    def _received_ms(self, messages: Iterable[Message], controller: str, delivery: Delivery) -> int:
+        """When the broker received a delivery: one moment, however many messages there are in it."""
         if self._backlog.is_over:
-            return delivery.received_ms
-        return came_at(message, self._fleet.twin(controller).skew_ms, self.at_ms, delivery.received_ms)
+            return max(self.at_ms, delivery.received_ms)
+        skew_ms = self._fleet.twin(controller).skew_ms
+        return max((came_at(each, skew_ms, self.at_ms, delivery.received_ms) for each in messages), default=self.at_ms)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
         work.verdicts[outcome.verdict] += 1

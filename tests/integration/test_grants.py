@@ -11,6 +11,7 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from typer.testing import CliRunner
 
 from controllers_sim.broker import Account, Broker
 from controllers_sim.client import Link, Surroundings, Tally
@@ -18,6 +19,7 @@ from controllers_sim.controller import Controller, Hardware
 from controllers_sim.faults import Faults, FaultStage
 from tests.brokers import BrokerInTest
 from tests.sites import Site, now_ms, registered, until
+from twin.cli import app
 from twin.directory import GrantsFact
 from twin.enrolment import (
     NewPerson,
@@ -198,16 +200,48 @@ async def test_a_controller_without_a_broker_lets_in_whom_it_may_and_the_session
         await site.broker.start()
         (session,) = await until(lambda: _closed(service))
         assert (session.user, session.booking, session.reason) == ("li", booking.id, "USER")
-        assert session.opened is not None
-        assert session.ended is not None
-        times = [datetime.fromisoformat(each).timestamp() * 1000 for each in (session.opened, session.ended)]
-        assert times == pytest.approx([in_ms, out_ms], abs=1)
+        assert [_ms(session.opened), _ms(session.ended)] == pytest.approx([in_ms, out_ms], abs=1)
         assert [each for each in service.alerts() if each.kind == "OFFLINE_CONFLICT"] == []
 
 
 async def _closed(service: TwinService) -> list[SessionView]:
     found, _ = await service.sessions(SessionQuery())
     return [each for each in found if each.state == "closed"]
+
+
+async def test_who_came_in_cut_off_is_settled_by_a_whole_ledger(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it waits at the broker, so that one batch covers the card, what tells when use ended, and the settling."""
+    monkeypatch.setenv("DATABASE_URL", site.database_url)
+    start_ms = now_ms() // 60_000 * 60_000 - 2 * 3_600_000
+    minute = [start_ms + each * 60_000 for each in range(90)]
+    async with site.serving(lambda: minute[1]) as service, site.speaking() as voice:
+        await voice.read(1.0, minute[0])
+        await until(site.readings)
+        assert service.view("I0")
+    async with site.speaking(boot="boot-2") as voice:
+        await voice.read(1.0, minute[30])
+        card = voice.message(minute[3], card=UID, action="in", granted=True, grant="1", hist=True)
+        await voice.send("card", card)
+        for ts in minute[4:30]:
+            await voice.read(100.0 if ts < minute[10] else 1.0, ts, hist=True)
+        for ts in minute[31:]:
+            await voice.read(1.0, ts)
+    async with site.serving() as service:
+        await until(lambda: _all_stored(site, 87))
+        (session,) = await until(lambda: _closed(service))
+    told = session.reason, _ms(session.opened), _ms(session.ended)
+    assert told == ("RECONCILED", minute[3], minute[10]), "it ended when the power was last active"
+    verified = await asyncio.to_thread(CliRunner().invoke, app, ["replay", "--verify", "--json"])
+    assert json.loads(verified.stdout)["differences"] == []
+
+
+async def _all_stored(site: Site, readings: int) -> bool:
+    return await site.readings() == readings
+
+
+def _ms(moment: str | None) -> int:
+    assert moment is not None
+    return to_ms(datetime.fromisoformat(moment))
 
 
 async def test_a_writer_ends_at_whatever_moment_it_is_told_to(broker: BrokerInTest) -> None:

@@ -130,8 +130,8 @@ class Replay:
             at = self._until_late(told, at, upto)
             if self._course.pending:
                 end = min(upto, bisect_left(told, moment(told[at - 1]) + GATHER_MS, lo=at, key=moment))
-                while at < end:
-                    at = self._until_late(told, at, end)
+                while at < end and not self._fleet.needs_ledgers(told[at], self._course.pending):
+                    at = self._until_late(told, at, at + 1)
                 self._telling_s += time.process_time() - started_s
                 await self._fold()
             else:

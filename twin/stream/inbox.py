@@ -44,6 +44,11 @@ class Inbox:
                 self._bytes += len(delivery.payload)
         self._filled.set()
 
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """These were taken too early: they are the first to be taken again, in the same order."""
+        self._waiting.extendleft(reversed(deliveries))
+        self._bytes += sum(len(each.payload) for each in deliveries)
+
     def _drop(self, delivery: Delivery) -> None:
         if not self._dropping:  # one line a flood: it must not become one of the log
             log.warning("inbox.dropping", topic=delivery.topic, waiting=len(self._waiting), bytes=self._bytes)

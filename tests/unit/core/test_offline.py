@@ -133,6 +133,25 @@ def test_without_an_out_it_ended_when_use_did() -> None:
     assert (session.opened_ms, session.ended_ms) == (NOW + 20 * MIN, NOW + 50 * MIN)
 
 
+def test_a_ledger_is_computed_anew_before_anybody_is_judged_by_it() -> None:
+    cut = Cut()
+    behind = ("c", "gone")
+    due = Tick(NOW + 121 * MIN)
+    assert not cut.fleet.needs_ledgers(due, behind), "nobody is in"
+    cut.past(20, action="in")
+    late = NOW + 120 * MIN + 1
+    out = Card("b", 99, NOW + 50 * MIN, "card", "out", granted=True, hist=True)
+    judged = [due, Arrival("c", due.now_ms, Reading("b", 98, due.now_ms, 1), 1), Arrival("c", late, out, 1)]
+    assert [cut.fleet.needs_ledgers(each, behind) for each in judged] == [True, True, True]
+    assert [cut.fleet.needs_ledgers(each, ()) for each in judged] == [False, False, False], "no ledger is behind"
+    earlier = [
+        Tick(due.now_ms - 1),
+        Arrival("c", late, Reading("b", 98, NOW + 40 * MIN, 1, hist=True), 1),
+        Arrival("another", late, out, 1),
+    ]
+    assert [cut.fleet.needs_ledgers(each, behind) for each in earlier] == [False, False, False]
+
+
 def test_who_is_still_there_goes_on() -> None:
     cut = Cut(booked=False)
     cut.past(100, action="in")

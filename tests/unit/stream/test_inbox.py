@@ -21,6 +21,16 @@ async def test_what_comes_first_is_taken_first() -> None:
     assert (len(inbox), inbox.oldest_ms()) == (0, None)
 
 
+async def test_what_was_taken_too_early_comes_first_again() -> None:
+    inbox = Inbox()
+    inbox.put([delivery(mid) for mid in (1, 2, 3)])
+    taken = await inbox.take(0)
+    inbox.put([delivery(4)])
+    inbox.put_back(taken[1:])
+    assert (len(inbox), inbox.oldest_ms()) == (3, 1002)
+    assert [each.mid for each in await inbox.take(0)] == [2, 3, 4]
+
+
 async def test_nothing_in_time_is_an_empty_batch() -> None:
     assert await Inbox().take(0.001) == []
 

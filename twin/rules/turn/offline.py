@@ -11,10 +11,11 @@ from msgspec.structs import replace as _replace
 
 from twin.alerts import AlertKind, Clash, Conflict
 from twin.directory import UserFact
-from twin.events import Card
+from twin.events import Arrival, Card, Event
 from twin.grants import Former, Window
+from twin.instrument import is_history
 from twin.parties import RunningSession, User, is_theirs
-from twin.requests import Unlock
+from twin.requests import Request, Unlock
 from twin.rules import access, grants, sessions
 from twin.rules.outcome import SessionStatus
 from twin.rules.session_timers import ends_ms, slot_end
@@ -22,7 +23,7 @@ from twin.rules.turn import attendance, books, lookout, moves, wishes
 from twin.rules.turn.state import Heard, Turn
 from twin.sessions import CloseReason, Cooldown, Free, Open, OrderState, RelayCommanded, Step, Use
 from twin.state import FOREVER_MS, Visit
-from twin.station import CardIn, Lapsed, Terms
+from twin.station import CardIn, Lapsed, Station, Terms
 from twin.tariffs import Payer
 
 
@@ -30,6 +31,16 @@ def due_ms(turn: Turn) -> int:
     """When a card that went in has waited long enough for the one that came out, or a relay for either."""
     card_in = turn.station.card_in
     return min(turn.station.held_off_ms, FOREVER_MS if card_in is None else card_in.due_ms)
+
+
+def needs_ledger(station: Station, controller: str, event: Event | Request, at_ms: int) -> bool:
+    """Is a session settled by what the power shows, by the time an event has happened?"""
+    card_in = station.card_in
+    if card_in is None:
+        return False
+    if isinstance(event, Arrival) and event.controller == controller and isinstance(event.message, Card):
+        return is_history(event.message) or card_in.due_ms <= at_ms
+    return card_in.due_ms <= at_ms
 
 
 def hear(turn: Turn, heard: Heard) -> None:
