@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from tests.brokers import BrokerInTest
 from tests.sites import Site, now_ms, registered, until
 from twin.cli import app
+from twin.registration import NewSite, register_site
+from twin.service import open_database
 
 POLICY = {"power_hold_ms": 0, "confirm_ms": 500, "clear_ms": 1_000, "stale_after_ms": 2_000, "offline_after_ms": 3_000}
 
@@ -30,6 +32,31 @@ async def test_what_a_running_service_stores_follows_from_its_log(
         assert found["differences"] == []
         assert found["alerts"] >= 2
         assert found["events"] > 20
+
+
+async def test_a_broker_that_is_gone_stays_gone_across_a_restart(
+    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    async with registered(broker, database_url) as site:
+        async with open_database(database_url):
+            await register_site(
+                NewSite(name_zh="站", name_en="Site", timezone="Asia/Shanghai", policy={"clear_ms": 1_000})
+            )
+        async with site.serving():
+            await broker.stop()
+            await until(lambda: _fired(site, "SITE_OFFLINE"))
+        async with site.opened():
+            await asyncio.sleep(2)  # more than enough for an alert to clear
+            assert await site.value("SELECT state FROM alert") == "firing"
+            await broker.start()
+            await until(lambda: _is_over(site))
+        found = await _verified()
+        assert (found["alerts"], found["differences"]) == (1, [])
+
+
+async def _is_over(site: Site) -> bool:
+    return bool(await site.value("SELECT state FROM alert") == "resolved")
 
 
 async def _intrude(site: Site) -> None:

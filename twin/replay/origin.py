@@ -7,7 +7,7 @@ import msgspec
 
 from twin.alerts import Alert, AlertState, Silence
 from twin.replay.stored import session_row
-from twin.requests import BrokerSeen, Silenced
+from twin.requests import Silenced
 from twin.rules.outcome import SessionRecord, SessionStatus
 from twin.sessions import CloseReason, VoidReason
 from twin.state import FOREVER_MS
@@ -28,7 +28,6 @@ SELECT id, least(
 ) AS at FROM unnest($1::int[]) AS controller (id)
 """
 _BEGINNING = "SELECT least((SELECT min(at) FROM request), (SELECT min(at) FROM fact))"
-_BROKER = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
 _SITE_ALERT = """
 SELECT body FROM alert WHERE instrument_id IS NULL AND since < $1 AND (resolved IS NULL OR resolved >= $1)
 """
@@ -79,12 +78,6 @@ async def silences(log: Log, origin: Origin) -> list[Silence]:
     )
     told = [msgspec.json.decode(row["body"], type=Silenced).silence for row in rows]
     return [each for each in told if each.until_ms > origin.at_ms]
-
-
-async def broker_seen(log: Log, origin: Origin) -> BrokerSeen | None:
-    """What was last said of the broker."""
-    body = await log.connection.fetchval(_BROKER, origin.number)
-    return None if body is None else msgspec.json.decode(body, type=BrokerSeen)
 
 
 async def site_alert(log: Log, origin: Origin) -> Alert | None:

@@ -13,13 +13,14 @@ from twin.events import Arrival, Tick
 from twin.fleet import Fleet, moment
 from twin.instrument import order_key
 from twin.replay.course import Course
-from twin.replay.origin import Origin, Seat, broker_seen, find_origin, silences, site_alert
+from twin.replay.origin import Origin, Seat, find_origin, silences, site_alert
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
 from twin.requests import Corrected, Learnt, Request
 from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged
+from twin.store.restore import read_broker_seen
 from twin.store.rows import unpacked_book
 
 GATHER_MS = 10_000
@@ -89,10 +90,8 @@ class Replay:
         self._course.owe(await read_charges(self._log, instruments, Window(0, origin.at_ms)))
 
     async def _restore_site(self, origin: Origin) -> None:
-        if (alert := await site_alert(self._log, origin)) is not None:
-            self._fleet.site.restore(alert)
-        if (seen := await broker_seen(self._log, origin)) is not None and not seen.up:
-            self._fleet.site.hear_of_broker(seen.at_ms, up=False)
+        seen = await read_broker_seen(self._log.connection, origin.number)
+        self._fleet.site.restore(await site_alert(self._log, origin), seen)
 
     async def _pass(self, start_ms: int, end_ms: int, progress: Progress) -> None:
         """Tell what was received within a stretch of time."""

@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from twin.alerts import Alert, AlertKind, AlertState, Condition, Watch
 from twin.instrument import link_at
 from twin.policy import Policy
-from twin.requests import Acknowledge, Resolve
+from twin.requests import Acknowledge, BrokerSeen, Resolve
 from twin.rules import alerts, watch
 from twin.rules.conditions import site_offline
 from twin.rules.outcome import AlertRecord, Consequences, NoticeRecord, alert_id
@@ -39,9 +39,12 @@ class SiteWatch:
         """The alert, while it is pending or fires."""
         return self._watch.active
 
-    def restore(self, alert: Alert) -> None:
-        """Go on with an alert that fired when the service was last stopped."""
-        self._watch = Watch(alert.fired_ms, (alert,))
+    def restore(self, alert: Alert | None, broker: BrokerSeen | None) -> None:
+        """Go on with the alert if it fired when the service was last stopped, and with what was said of the broker."""
+        if alert is not None:
+            self._watch = Watch(alert.fired_ms, (alert,))
+        if broker is not None and not broker.up:
+            self.hear_of_broker(broker.at_ms, up=False)
 
     def hear_of(self, controller: str, gone_ms: int | None, at_ms: int) -> Consequences:
         """A controller has gone, or is back (None)."""

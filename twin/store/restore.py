@@ -8,6 +8,7 @@ import msgspec
 from twin import directory
 from twin.alerts import Alert, AlertKind, Silence
 from twin.directory import Fact
+from twin.requests import BrokerSeen
 from twin.rules.accounts import Accounts
 from twin.rules.credit import CreditCause, CreditLine
 from twin.rules.outcome import Command
@@ -24,6 +25,8 @@ _FACTS = """
 SELECT body FROM fact JOIN unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted (key, number, place)
 USING (key, number) ORDER BY place
 """
+
+_BROKER_SEEN = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
 
 
 async def read_checkpoints(pool: asyncpg.Pool) -> AsyncIterator[tuple[str, Station]]:
@@ -93,6 +96,12 @@ async def read_site_alert(pool: asyncpg.Pool) -> Alert | None:
     """The alert about the site, if it fires."""
     body = await pool.fetchval("SELECT body FROM alert WHERE instrument_id IS NULL AND state = 'firing'")
     return None if body is None else msgspec.json.decode(body, type=Alert)
+
+
+async def read_broker_seen(connection: asyncpg.Pool | asyncpg.Connection, number: int) -> BrokerSeen | None:
+    """What the fleet was last told of the broker up to an event."""
+    body = await connection.fetchval(_BROKER_SEEN, number)
+    return None if body is None else msgspec.json.decode(body, type=BrokerSeen)
 
 
 async def read_commands(pool: asyncpg.Pool, now_ms: int) -> list[Command]:
