@@ -1,7 +1,6 @@
-"""Real servers for tests: one TimescaleDB per test process with a fresh database per test, one Mosquitto per test."""
+"""Real servers for tests: one TimescaleDB per test process with a database per test, one Mosquitto per test."""
 
 import logging
-import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,16 +11,25 @@ import structlog
 
 from tests.brokers import BrokerInTest
 from tests.chromium import find_or_fetch
+from tests.databases import copied, created
 from twin.servers import Postgres, ServersError, private_mosquitto, private_postgres
 from twin.servers.homes import cache_folder
+from twin.store.migrate import migrate
 
 # No background workers of TimescaleDB: they would hold on to databases that a test wants to drop.
 _SETTINGS = {"timescaledb.max_background_workers": "0", "shared_buffers": "64MB", "max_wal_size": "512MB"}
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only as the parent of folders with names of their own
+_ROOM_BYTES = 4 << 30
+
+
+def _fast_folder() -> Path | None:
+    """A file system in memory, where there is room: what tests crash is processes, which lose nothing there either."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 def _home() -> Iterator[Path]:
     # Not pytest's own folder: the servers of a root user run as somebody else, who cannot get there.
-    home = Path(tempfile.mkdtemp(prefix="users-twin-test-"))
+    home = Path(tempfile.mkdtemp(prefix="users-twin-test-", dir=_fast_folder()))
     home.chmod(0o711)
     yield home
     shutil.rmtree(home)
@@ -49,11 +57,25 @@ async def postgres(session_home: Path) -> AsyncIterator[Postgres]:
 
 
 @pytest.fixture
-async def database_url(postgres: Postgres) -> AsyncIterator[str]:
-    """The address of an empty database with TimescaleDB, for this test alone."""
-    name = f"test_{secrets.token_hex(6)}"
-    yield await postgres.create_database(name)
-    await postgres.drop_database(name)
+async def bare_database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """The address of an empty database with TimescaleDB, without any tables, for this test alone."""
+    async with created(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated(postgres: Postgres) -> AsyncIterator[str]:
+    """The address of a database with all tables and nothing in them, to be copied."""
+    async with created(postgres) as url:
+        await migrate(url)
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres, migrated: str) -> AsyncIterator[str]:
+    """The address of a database with all tables and nothing in them, for this test alone."""
+    async with copied(postgres, migrated) as url:
+        yield url
 
 
 @pytest.fixture

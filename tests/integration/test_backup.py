@@ -6,7 +6,6 @@ import resource
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -14,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.brokers import BrokerInTest
-from tests.pasts import INSTRUMENTS, NOW, lived_through
+from tests.pasts import INSTRUMENTS, NOW
 from tests.sites import now_ms, until
 from twin.backup.archive import check_file, read_archive, read_whole
 from twin.backup.errors import BackupError
@@ -38,15 +37,10 @@ from twin.store.rows import to_ms
 SMALL_TABLES_OF_TIMESCALE = ("hypertable", "dimension", "dimension_slice", "chunk", "chunk_constraint")
 
 
-@pytest.fixture(scope="module")
-async def past(postgres: Postgres) -> AsyncIterator[str]:
-    """A database with a past. Nobody changes it."""
-    name = f"past_{secrets.token_hex(4)}"
-    url = await postgres.create_database(name)
-    async with open_database(url):
-        await lived_through(url)
-    yield url
-    await postgres.drop_database(name)
+@pytest.fixture
+def database_url(bare_database_url: str) -> str:
+    """A database without tables: what is restored brings its own."""
+    return bare_database_url
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,6 @@ VALUES ($1, (SELECT id FROM instrument WHERE code = $2), $3, 'info', $4, $5)
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    await migrate(database_url)
     connection = await asyncpg.connect(database_url)
     await connection.execute(PLACES)
     yield connection

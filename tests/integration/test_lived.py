@@ -8,10 +8,12 @@ import pytest
 
 from benchmarks.lived.living import HasPastError
 from tests.brokers import BrokerInTest
-from tests.pasts import INSTRUMENTS, NOW, live, lived_through
+from tests.databases import copied
+from tests.pasts import INSTRUMENTS, NOW, live
 from twin.replay.extent import first_moment, last_moment
 from twin.replay.records import Window
 from twin.replay.verify import verify
+from twin.servers import Postgres
 from twin.servers.packages import quiet
 from twin.service import open_database, open_service
 from twin.settings import Settings
@@ -21,11 +23,10 @@ from twin.store.rows import to_ms
 
 
 @pytest.fixture
-async def lived(database_url: str) -> AsyncIterator[str]:
-    """A database whose five instruments have lived for a day and a half."""
-    async with open_database(database_url):
-        await lived_through(database_url)
-        yield database_url
+async def lived(postgres: Postgres, past: str) -> AsyncIterator[str]:
+    """A database whose five instruments have lived for a day and a half, for this test alone; its tables are open."""
+    async with copied(postgres, past) as url, open_database(url):
+        yield url
 
 
 async def test_the_past_is_whole_and_follows_from_its_log(lived: str) -> None:

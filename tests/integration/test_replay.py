@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.chronicles import DAY_MS, HOUR_MS, START_MS, write_chronicle
+from tests.databases import copied
 from tests.houses import house
 from twin.cli import app
+from twin.servers import Postgres
 from twin.views import rfc3339
 
 ONE_MORE_LINE = """
@@ -22,13 +24,21 @@ SELECT max(id), 'ada', max(ended), 'session', 1, 0, 0, 0, 0 FROM session
 """
 
 
+@pytest.fixture(scope="module")
+async def written(postgres: Postgres, migrated: str) -> AsyncIterator[str]:
+    """The address of a database with a log of two days. Nobody changes it."""
+    async with copied(postgres, migrated) as url:
+        async with house(url):
+            await write_chronicle(url)
+        yield url
+
+
 @pytest.fixture
-async def chronicle(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """The address of a database with a log of two days."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    async with house(database_url):
-        await write_chronicle(database_url)
-        yield database_url
+async def chronicle(postgres: Postgres, written: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The address of a database with a log of two days, for this test alone."""
+    async with copied(postgres, written) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        yield url
 
 
 async def replay(*arguments: str) -> Result:

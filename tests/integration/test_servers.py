@@ -58,8 +58,8 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_database_has_hypertables_durability_and_unicode(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+async def test_a_database_has_hypertables_durability_and_unicode(bare_database_url: str) -> None:
+    connection = await asyncpg.connect(bare_database_url)
     await connection.execute("CREATE TABLE reading (at timestamptz NOT NULL, power_w float8)")
     await connection.execute("SELECT create_hypertable('reading', by_range('at'))")
     tables = await connection.fetch("SELECT hypertable_name FROM timescaledb_information.hypertables")
