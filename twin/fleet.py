@@ -29,7 +29,7 @@ from twin.rules.turn.state import Changed, Heard, Scene, outages_of
 from twin.rules.watch import Setting
 from twin.sessions import OrderState
 from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Outage, Physics, Span, Twin, Visit
-from twin.station import NEW_STATION, Station
+from twin.station import NEW_STATION, SiteState, Station
 
 TRAIL_EVERY_MS = 60_000
 TRAIL_LENGTH = 3
@@ -95,6 +95,11 @@ class Fleet:
         since_ms = max(station.watch.asked_ms, 0 if link is None else link.heard_ms)
         self._set_timer(fact.controller, seat, since_ms, self._due_ms(seat, since_ms))
         self.site.note(fact.controller, gone_since(station.twin, since_ms, fact.policy))
+
+    def restore_site(self, state: SiteState) -> None:
+        """Go on with what was believed of the site, once all stations are seated."""
+        self.site.restore(state)
+        self._was_offline = self.site.is_offline
 
     def remove(self, controller: str) -> None:
         """Let a controller go; what it says from now on is unknown."""
@@ -259,7 +264,8 @@ class Fleet:
         if verdict is not Verdict.LIVE and verdict is not Verdict.LATE:
             return Outcome(verdict, at_ms)
         order = station.control.order
-        waits = (order is not None and order.state is OrderState.SENT) or station.card_in is not None
+        is_awaited = order is not None and (order.state is OrderState.SENT or order.in_doubt)
+        waits = is_awaited or station.card_in is not None
         if arrival.received_ms < seat.timer_ms and not waits and _only_confirms(before, after, arrival):
             return self._confirm(seat, arrival, verdict, at_ms, after)
         return self._turn(seat, Heard(arrival, verdict, at_ms, after), arrival.received_ms, verdict, at_ms)

@@ -189,7 +189,7 @@ class Recorder:
 
     def _close(self, batch: Batch) -> None:
         """What the batch leaves behind, before the fleet goes on."""
-        batch.number, batch.at_ms = self.number, self.at_ms
+        batch.number, batch.at_ms, batch.site = self.number, self.at_ms, self._fleet.site.state
         batch.stations = {controller: self._fleet.station(controller) for controller in batch.changed}
         for controller in batch.changed:
             day = (self.at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS

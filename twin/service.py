@@ -37,7 +37,7 @@ from twin.store.commit import UNAVAILABLE
 from twin.store.history import History
 from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
-from twin.store.restore import read_accounts, read_broker_seen, read_commands, read_silences, read_site_alert
+from twin.store.restore import read_accounts, read_commands, read_silences, read_site_state
 from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.inbox import Inbox
@@ -135,7 +135,7 @@ class TwinService:
         checkpoints, changed = await recall(self._fleet, pool, self.timezone)
         await read_accounts(pool, self._fleet.accounts)
         self._fleet.silence(await read_silences(pool, self.now_ms()))
-        self._fleet.site.restore(await read_site_alert(pool), await read_broker_seen(pool, self._recorder.number))
+        self._fleet.restore_site(await read_site_state(pool))
         self._outbox.put(await read_commands(pool, self.now_ms()))
         for each in changed:
             self._recorder.ask(partial(_learnt, each), asked_ms=0)

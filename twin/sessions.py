@@ -171,7 +171,9 @@ class Order(_Value, frozen=True):
     tries: int = 0
     """How often it has been given anew because the relay had drifted."""
     in_doubt: bool = False
-    """What was last reported may be from before the command that this one overtakes: only a report confirms it."""
+    """What was last reported may be from before this command was obeyed, or the one that it overtakes."""
+    is_reported: bool = False
+    """The relay has been reported since the command was sent, on or off."""
 
 
 class Signals(_Value, frozen=True):

@@ -78,3 +78,13 @@ class Station(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 NEW_STATION = Station()
+
+
+class SiteState(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What is believed of the site as a whole, its controllers aside."""
+
+    watch: Watch = Watch(0)
+    broker_gone_ms: int | None = None
+
+
+NEW_SITE = SiteState()

@@ -94,7 +94,10 @@ class Chaos:
         self._rounds += 1
         found = [*self._ends(faults), *await self._judge()]
         self._known |= set(found)
-        self._differences += [f"round {number + 1} ({_told(faults)}): {each}" for each in found]
+        for each in found:
+            difference = f"round {number + 1} ({_told(faults)}): {each}"
+            self._progress(f"Difference in {difference}", number / self._plan.rounds)
+            self._differences.append(difference)
 
     def _ends(self, faults: Sequence[Fault]) -> Iterator[str]:
         """Programs that ended by themselves. The service may where it finds no database as it starts."""

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import msgspec
 
-from twin.alerts import Alert, AlertState, Silence
+from twin.alerts import Alert, AlertState, Silence, Watch
 from twin.replay.stored import session_row
-from twin.requests import Silenced
+from twin.requests import BrokerSeen, Silenced
 from twin.rules.outcome import SessionRecord, SessionStatus
 from twin.sessions import CloseReason, VoidReason
 from twin.state import FOREVER_MS
-from twin.station import Station
+from twin.station import SiteState, Station
 from twin.store.log import Log
 from twin.store.records import SessionBody
 from twin.store.rows import unpacked_station
@@ -28,6 +28,7 @@ SELECT id, least(
 ) AS at FROM unnest($1::int[]) AS controller (id)
 """
 _BEGINNING = "SELECT least((SELECT min(at) FROM request), (SELECT min(at) FROM fact))"
+_BROKER = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
 _SITE_ALERT = """
 SELECT body FROM alert WHERE instrument_id IS NULL AND since < $1 AND (resolved IS NULL OR resolved >= $1)
 """
@@ -80,14 +81,20 @@ async def silences(log: Log, origin: Origin) -> list[Silence]:
     return [each for each in told if each.until_ms > origin.at_ms]
 
 
-async def site_alert(log: Log, origin: Origin) -> Alert | None:
-    """The site's alert, if it was firing; who was told of it by then is not known any more."""
+async def site_state(log: Log, origin: Origin) -> SiteState:
+    """The alert about the site, if it was firing, and what was last said of the broker.
+
+    Who had been told of the alert by then, and since when it was clear, is not known any more.
+    """
+    told = await log.connection.fetchval(_BROKER, origin.number)
+    seen = None if told is None else msgspec.json.decode(told, type=BrokerSeen)
+    gone_ms = None if seen is None or seen.up else seen.at_ms
     body = await log.connection.fetchval(_SITE_ALERT, origin.at_ms)
     if body is None:
-        return None
+        return SiteState(broker_gone_ms=gone_ms)
     alert = msgspec.json.decode(body, type=Alert)
     firing = {"state": AlertState.FIRING, "since_ms": alert.fired_ms, "due_ms": FOREVER_MS}
-    return msgspec.structs.replace(alert, **firing)
+    return SiteState(Watch(origin.at_ms, (msgspec.structs.replace(alert, **firing),)), gone_ms)
 
 
 async def _seats(log: Log, ids: Collection[int], before_ms: int) -> tuple[Seat, ...]:

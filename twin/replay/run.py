@@ -13,14 +13,13 @@ from twin.events import Arrival, Tick
 from twin.fleet import Fleet, moment
 from twin.instrument import order_key
 from twin.replay.course import Course
-from twin.replay.origin import Origin, Seat, find_origin, silences, site_alert
+from twin.replay.origin import Origin, Seat, find_origin, silences, site_state
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
 from twin.requests import Corrected, Learnt, Request
 from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged
-from twin.store.restore import read_broker_seen
 from twin.store.rows import unpacked_book
 
 GATHER_MS = 10_000
@@ -84,14 +83,10 @@ class Replay:
         for fact in await self._log.facts(origin.number):
             self._fleet.learn(self._changed(fact))
         self._fleet.silence(await silences(self._log, origin))
-        await self._restore_site(origin)
+        self._fleet.restore_site(await site_state(self._log, origin))
         self._fleet.accounts = await read_accounts(self._log, origin.at_ms)
         instruments = [each.instrument_id for each in self._log.ids.values()]
         self._course.owe(await read_charges(self._log, instruments, Window(0, origin.at_ms)))
-
-    async def _restore_site(self, origin: Origin) -> None:
-        seen = await read_broker_seen(self._log.connection, origin.number)
-        self._fleet.site.restore(await site_alert(self._log, origin), seen)
 
     async def _pass(self, start_ms: int, end_ms: int, progress: Progress) -> None:
         """Tell what was received within a stretch of time."""

@@ -135,7 +135,8 @@ def _hear(turn: Turn, heard: Heard) -> None:
     event_ms = heard.at_ms if heard.verdict is Verdict.LIVE else None
     is_report = event_ms is not None and getattr(message, "relay", None) is not None
     control, signals = turn.station.control, turn.signals()
-    step = sessions.observe(control, signals, at_ms, *around, event_ms=event_ms, is_report=is_report)
+    answers = message.cmd if isinstance(message, Ack) else ""
+    step = sessions.observe(control, signals, at_ms, *around, event_ms=event_ms, is_report=is_report, answers=answers)
     moves.decide(turn, step, at_ms)
     if heard.verdict is Verdict.LATE:
         offline.hear(turn, heard)

@@ -126,18 +126,19 @@ def observe(
     *,
     event_ms: int | None = None,
     is_report: bool = True,
+    answers: str = "",
 ) -> Step:
     """The twin says something new, received at `at_ms`; `event_ms` where the event's own time is another.
 
-    `is_report`: it says how the relay is.
+    `is_report`: it says how the relay is. `answers`: the command that it is the answer to.
     """
     before = _before(control, at_ms, bookings, policy)
+    said_ms = at_ms if event_ms is None else event_ms
     heard = _heard(before.control, signals, at_ms)
+    known = _assured(heard, said_ms, answers) if is_report else heard
     was_online = before.control.signals.is_online(at_ms)
-    sent = _sent_again(heard, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(heard)
-    return _then(
-        before, _then(sent, _confirmed(sent.control, at_ms if event_ms is None else event_ms, is_report=is_report))
-    )
+    sent = _sent_again(known, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(known)
+    return _then(before, _then(sent, _confirmed(sent.control, said_ms)))
 
 
 def command_refused(
@@ -269,7 +270,7 @@ def _begun(control: Control, use: Use, policy: Policy) -> Step:
     if not control.signals.has_relay:
         return _then(recorded, _opened(replace(recorded.control, order=None), use, at_ms))
     commanded = _then(recorded, _commanded(recorded.control, at_ms, policy, on=True))
-    return _then(commanded, _confirmed(commanded.control, at_ms, is_report=False))
+    return _then(commanded, _confirmed(commanded.control, at_ms))
 
 
 def _opened(control: Control, use: Use, at_ms: int) -> Step:
@@ -278,10 +279,21 @@ def _opened(control: Control, use: Use, at_ms: int) -> Step:
     return Step(replace(control, state=state), (SessionOpened(opened_ms, use.id),))
 
 
-def _confirmed(control: Control, at_ms: int, *, is_report: bool) -> Step:
+def _assured(control: Control, said_ms: int, answers: str) -> Control:
+    """The order with a report of the relay from after it was sent, if this is one: there is no doubt any more."""
+    order = control.order
+    if order is None or order.is_reported:
+        return control
+    is_answer = answers == command_id(order.sent_ms, on=order.on)
+    if not is_answer and said_ms < order.sent_ms:
+        return control
+    return replace(control, order=replace(order, is_reported=True, in_doubt=False))
+
+
+def _confirmed(control: Control, at_ms: int) -> Step:
     """The order, if the relay is reported as ordered; a session that waits for it opens."""
     order, state = control.order, control.state
-    if order is None or order.on is not control.signals.relay_on or (order.in_doubt and not is_report):
+    if order is None or order.in_doubt or order.on is not control.signals.relay_on:
         return Step(control)
     confirmed = replace(
         control,
@@ -314,11 +326,11 @@ def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool, urgent
         order = Order(on, OrderState.WAITING, expires_ms, at_ms, urgent, boot)
         return Step(replace(control, order=order))
     last = control.order
-    in_doubt = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
-    is_done = on is control.signals.relay_on and not in_doubt  # it is commanded all the same
+    is_contrary = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
+    is_done = on is control.signals.relay_on and not is_contrary  # it is commanded all the same
     state = OrderState.CONFIRMED if is_done else OrderState.SENT
-    overtakes = in_doubt and last is not None and last.state is OrderState.SENT
-    order = Order(on, state, expires_ms, at_ms, urgent, boot, in_doubt=overtakes)
+    in_doubt = is_contrary and last is not None and (last.state is OrderState.SENT or last.in_doubt)
+    order = Order(on, state, expires_ms, at_ms, urgent, boot, in_doubt=in_doubt)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
 
 
@@ -328,14 +340,16 @@ def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
     if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
         return Step(control)
     expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
-    sent = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=0)
+    sent = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=0, is_reported=False)
     return Step(replace(control, order=sent), (RelayCommanded(at_ms, order.on, expires_ms),))
 
 
 def _healed(control: Control, order: Order, at_ms: int, policy: Policy) -> Step:
     """The relay has drifted: it is commanded again."""
     expires_ms = at_ms + policy.command_timeout_ms
-    again = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=order.tries + 1)
+    again = replace(
+        order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=order.tries + 1, is_reported=False
+    )
     return Step(replace(control, order=again), (RelayCommanded(at_ms, order.on, expires_ms),))
 
 
@@ -370,7 +384,8 @@ def _timed(control: Control, state: Open, due: Due, bookings: Sequence[Booking],
 def _failed(control: Control, order: Order, at_ms: int, failure: Failure, policy: Policy) -> Step:
     """A command that came to nothing; a session that waited for it is void."""
     told = () if order.tries else (CommandFailed(at_ms, order.on, failure),)  # that it has drifted is known already
-    failed = Step(replace(control, order=replace(order, state=OrderState.FAILED)), told)
+    in_doubt = failure is Failure.NOT_CONFIRMED and not order.is_reported  # it may be done, and the report on its way
+    failed = Step(replace(control, order=replace(order, state=OrderState.FAILED, in_doubt=in_doubt)), told)
     if not isinstance(control.state, Opening):
         return failed
     reason = VoidReason.REFUSED if failure is Failure.REFUSED else VoidReason.NOT_CONFIRMED

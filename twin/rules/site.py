@@ -8,11 +8,12 @@ from bisect import bisect_left, insort
 from twin.alerts import Alert, AlertKind, AlertState, Condition, Watch
 from twin.instrument import link_at
 from twin.policy import Policy
-from twin.requests import Acknowledge, BrokerSeen, Resolve
+from twin.requests import Acknowledge, Resolve
 from twin.rules import alerts, watch
 from twin.rules.conditions import site_offline
 from twin.rules.outcome import AlertRecord, Consequences, NoticeRecord, alert_id
 from twin.state import FOREVER_MS, LinkState, Twin
+from twin.station import SiteState
 
 
 class SiteWatch:
@@ -39,12 +40,16 @@ class SiteWatch:
         """The alert, while it is pending or fires."""
         return self._watch.active
 
-    def restore(self, alert: Alert | None, broker: BrokerSeen | None) -> None:
-        """Go on with the alert if it fired when the service was last stopped, and with what was said of the broker."""
-        if alert is not None:
-            self._watch = Watch(alert.fired_ms, (alert,))
-        if broker is not None and not broker.up:
-            self.hear_of_broker(broker.at_ms, up=False)
+    @property
+    def state(self) -> SiteState:
+        """What is to be recorded."""
+        return SiteState(self._watch, self._broker_gone_ms)
+
+    def restore(self, state: SiteState) -> None:
+        """Go on from where it was recorded, once all controllers are noted."""
+        self._watch, self._broker_gone_ms = state.watch, state.broker_gone_ms
+        if state.watch.asked_ms:
+            self._followed(state.watch.asked_ms, Consequences())
 
     def hear_of(self, controller: str, gone_ms: int | None, at_ms: int) -> Consequences:
         """A controller has gone, or is back (None)."""

@@ -18,7 +18,7 @@ from twin.requests import Request
 from twin.rules.ledger import overlaid
 from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome
 from twin.state import NEW_BOOK, Book, Span, Visit
-from twin.station import Station
+from twin.station import NEW_SITE, Station
 from twin.store import records, rows
 from twin.store.names import Ids, Names
 from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, VERSION, packed, to_time
@@ -84,6 +84,8 @@ class Batch:
         self.changed: dict[str, None] = {}
         self.stations: dict[str, Station] = {}
         """Those changed, as they were when the batch was closed: the fleet may be ahead by the time it is stored."""
+        self.site = NEW_SITE
+        """As it was then."""
         self.snapshots: list[str] = []
         """Controllers whose station is kept for replays as well."""
         self.number = 0
@@ -219,10 +221,12 @@ async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, ref
     ]
     await _write_books(connection, batch, names.controller)
     await connection.execute(
-        "INSERT INTO writer (name, batch, number) VALUES ('service', $1, $2) "
-        "ON CONFLICT (name) DO UPDATE SET batch = $1, number = $2",
+        "INSERT INTO writer (name, batch, number, version, site) VALUES ('service', $1, $2, $3, $4) "
+        "ON CONFLICT (name) DO UPDATE SET batch = $1, number = $2, version = $3, site = $4",
         batch.name,
         batch.number,
+        VERSION,
+        packed(batch.site),
     )
     return lines
 

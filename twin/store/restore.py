@@ -6,14 +6,13 @@ import asyncpg
 import msgspec
 
 from twin import directory
-from twin.alerts import Alert, AlertKind, Silence
+from twin.alerts import AlertKind, Silence
 from twin.directory import Fact
-from twin.requests import BrokerSeen
 from twin.rules.accounts import Accounts
 from twin.rules.credit import CreditCause, CreditLine
 from twin.rules.outcome import Command
-from twin.station import Station
-from twin.store.rows import to_ms, to_time, unpacked_station
+from twin.station import NEW_SITE, SiteState, Station
+from twin.store.rows import to_ms, to_time, unpacked_site, unpacked_station
 from twin.store.tables import rows_of
 
 _CHECKPOINTS = "SELECT name, version, state FROM checkpoint JOIN controller ON controller.id = controller_id"
@@ -25,8 +24,6 @@ _FACTS = """
 SELECT body FROM fact JOIN unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted (key, number, place)
 USING (key, number) ORDER BY place
 """
-
-_BROKER_SEEN = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
 
 
 async def read_checkpoints(pool: asyncpg.Pool) -> AsyncIterator[tuple[str, Station]]:
@@ -92,16 +89,10 @@ async def read_silences(pool: asyncpg.Pool, now_ms: int) -> list[Silence]:
     ]
 
 
-async def read_site_alert(pool: asyncpg.Pool) -> Alert | None:
-    """The alert about the site, if it fires."""
-    body = await pool.fetchval("SELECT body FROM alert WHERE instrument_id IS NULL AND state = 'firing'")
-    return None if body is None else msgspec.json.decode(body, type=Alert)
-
-
-async def read_broker_seen(connection: asyncpg.Pool | asyncpg.Connection, number: int) -> BrokerSeen | None:
-    """What the fleet was last told of the broker up to an event."""
-    body = await connection.fetchval(_BROKER_SEEN, number)
-    return None if body is None else msgspec.json.decode(body, type=BrokerSeen)
+async def read_site_state(pool: asyncpg.Pool) -> SiteState:
+    """The site as last recorded. Raises IncompatibleVersionError."""
+    row = await pool.fetchrow("SELECT version, site FROM writer WHERE name = 'service' AND site IS NOT NULL")
+    return NEW_SITE if row is None else unpacked_site(row["version"], row["site"])
 
 
 async def read_commands(pool: asyncpg.Pool, now_ms: int) -> list[Command]:

@@ -9,7 +9,7 @@ import msgspec
 
 from twin.events import Ack, Arrival, Birth, Card, Death, Reading
 from twin.state import Book
-from twin.station import Station
+from twin.station import SiteState, Station
 
 VERSION: Final = 2
 """Of the layout of `Station` and `Book` in checkpoints and marks; counts up when it changes."""
@@ -21,6 +21,7 @@ EVENT_COLUMNS: Final = ("time", "received", "controller_id", "kind", "body", "nu
 
 _ENCODER = msgspec.msgpack.Encoder()
 _STATION = msgspec.msgpack.Decoder(Station)
+_SITE = msgspec.msgpack.Decoder(SiteState)
 _BOOK = msgspec.msgpack.Decoder(Book)
 _EVENTS: Mapping[str, type[Birth | Death | Card | Ack]] = {
     "birth": Birth,
@@ -105,7 +106,7 @@ def fact_digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=16).digest()
 
 
-def packed(value: Station | Book) -> bytes:
+def packed(value: Station | Book | SiteState) -> bytes:
     """A checkpoint or mark as stored."""
     return _ENCODER.encode(value)
 
@@ -113,6 +114,11 @@ def packed(value: Station | Book) -> bytes:
 def unpacked_station(version: int, state: bytes) -> Station:
     """A checkpoint as a value. Raises IncompatibleVersionError."""
     return _unpacked(_STATION, version, state)
+
+
+def unpacked_site(version: int, state: bytes) -> SiteState:
+    """The site's state as a value. Raises IncompatibleVersionError."""
+    return _unpacked(_SITE, version, state)
 
 
 def unpacked_book(version: int, book: bytes) -> Book:
