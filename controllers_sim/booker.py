@@ -45,11 +45,10 @@ class _Twins(msgspec.Struct):
 
 
 class _Slot(msgspec.Struct):
-    """A free slot that the service offers instead; of another instrument if it names one."""
+    """A stretch of time that the service offers instead."""
 
     start: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="from")
     end: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="to")
-    instrument: str | None = None
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -57,7 +56,7 @@ class _Slot(msgspec.Struct):
 
 
 class _Conflict(msgspec.Struct):
-    alternatives: list[_Slot] = []
+    free: list[_Slot] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +96,10 @@ class Booker:
         slot = self._wish()
         answer = await _post(http, twin.instrument, slot)
         if answer.status_code == HTTPStatus.CONFLICT:
-            offered = msgspec.json.decode(answer.content, type=_Conflict).alternatives
-            here = [each for each in offered if each.instrument in {None, twin.instrument}]
-            if not here:
+            free = msgspec.json.decode(answer.content, type=_Conflict).free
+            if not free:
                 return
-            slot = self.rng.choice(here)
+            slot = self.rng.choice(free)
             answer = await _post(http, twin.instrument, slot)
         answer.raise_for_status()
         booking = Booking(self.table.card, _ms(slot.start), _ms(slot.end), self.table.username)

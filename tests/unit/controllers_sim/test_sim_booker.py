@@ -11,12 +11,15 @@ import msgspec
 import pytest
 
 from controllers_sim.attendance import Attendance
-from controllers_sim.booker import QUARTER_MS, Booker
+from controllers_sim.booker import NOTICE_QUARTERS, QUARTER_MS, Booker
 from controllers_sim.people import Habits
 from controllers_sim.plan import Booking
 from controllers_sim.profiles import PROFILES
 from controllers_sim.scenario import ServiceTable, zone
 from tests.booking_desk import Desk, open_desk, until
+from tests.unit.web.campus import Campus
+from tests.unit.web.served import ask, opened
+from twin.views import rfc3339
 
 NOW_MS = 1_772_586_000_000
 FREE = {"from": "2026-03-04T12:00:00+08:00", "to": "2026-03-04T13:00:00+08:00"}
@@ -37,8 +40,14 @@ class Diary(Attendance):
 @asynccontextmanager
 async def booking_at(desk: Desk, *, known: bool = True) -> AsyncIterator[Diary]:
     table = ServiceTable(desk.url, "booker", "sesame" if known else "wrong-one", "04a1b2c3", "50ms")
+    async with booking(table, "c2", NOW_MS) as diary:
+        yield diary
+
+
+@asynccontextmanager
+async def booking(table: ServiceTable, controller: str, now_ms: int) -> AsyncIterator[Diary]:
     diary, stop = Diary(), asyncio.Event()
-    task = asyncio.create_task(Booker(table, {"c2": diary}, Random(1), lambda: NOW_MS, stop).run())
+    task = asyncio.create_task(Booker(table, {controller: diary}, Random(1), lambda: now_ms, stop).run())
     try:
         yield diary
     finally:
@@ -68,16 +77,30 @@ async def test_a_slot_is_booked_and_followed() -> None:
 
 
 async def test_where_it_is_taken_an_offered_slot_is_booked_instead() -> None:
-    elsewhere = FREE | {"instrument": "I-c1"}
-    taken = (409, {"code": "TAKEN", "alternatives": [elsewhere, FREE]})
+    taken = (409, {"code": "CONFLICT", "free": [FREE]})
     async with open_desk("c1", "c2", answers=[taken]) as desk, booking_at(desk) as diary:
         await until(lambda: diary.booked)
     assert datetime.fromisoformat(desk.wishes[1][1]["from"]) == datetime.fromisoformat(FREE["from"])
     assert diary.booked[0].to_ms - diary.booked[0].from_ms == 3_600_000
 
 
+async def test_what_the_web_itself_offers_is_booked() -> None:
+    """A conflict in the service's own words, not in those that a desk of ours puts into its mouth."""
+    campus = Campus(1)
+    taken_until_ms = campus.clock_ms + (NOTICE_QUARTERS[1] + 1) * QUARTER_MS  # nothing is wished for that begins later
+    taken = {"instrument": "SEM-000", "from": rfc3339(campus.clock_ms), "to": rfc3339(taken_until_ms)}
+    async with opened(campus) as site:
+        assert (await ask(site, "wang", "POST", "/bookings", json=taken)).status_code == 201
+        table = ServiceTable(site.url, "li", "right", "04a1b2c3", "50ms")
+        async with booking(table, "c-000", campus.clock_ms) as diary:
+            await until(lambda: diary.booked)
+    first, booked = diary.booked[0], [each for each in campus.booked.values() if each.user == "li"]
+    assert first.from_ms >= taken_until_ms
+    assert (rfc3339(first.from_ms), rfc3339(first.to_ms)) == (booked[0].start, booked[0].end)
+
+
 async def test_an_offered_slot_that_is_taken_too_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    taken = (409, {"alternatives": [FREE]})
+    taken = (409, {"code": "CONFLICT", "free": [FREE]})
     async with open_desk("c1", "c2", answers=[taken, taken]) as desk, booking_at(desk) as diary:
         await until(lambda: diary.booked)
     assert [message for message in caplog.messages if "booker could not book" in message and "409" in message]
@@ -85,14 +108,14 @@ async def test_an_offered_slot_that_is_taken_too_is_given_up(caplog: pytest.LogC
 
 
 async def test_where_nothing_is_offered_nobody_insists() -> None:
-    async with open_desk("c1", "c2", answers=[(409, {"code": "TAKEN"})]) as desk, booking_at(desk) as diary:
+    async with open_desk("c1", "c2", answers=[(409, {"code": "CONFLICT"})]) as desk, booking_at(desk) as diary:
         await until(lambda: diary.booked)
     assert len(diary.booked) == len(desk.wishes) - 1
 
 
 async def test_what_the_service_says_wrong_is_told_and_tried_anew(caplog: pytest.LogCaptureFixture) -> None:
     backward = {"from": FREE["to"], "to": FREE["from"]}
-    answers = [(500, {}), (409, {"alternatives": "none"}), (409, {"alternatives": [backward]})]
+    answers = [(500, {}), (409, {"free": "none"}), (409, {"free": [backward]})]
     async with open_desk("c1", "c2", answers=answers) as desk, booking_at(desk) as diary:
         await until(lambda: diary.booked)
     assert sum("booker could not book" in message for message in caplog.messages) >= 3
