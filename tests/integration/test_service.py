@@ -113,14 +113,14 @@ async def test_other_programs_are_told_once_a_second_and_of_the_newest(site: Sit
     async with site.serving(), site.listener() as ear, site.speaking() as voice:
         await ear.subscribe("users/v1/twin/I0")
         hearing = asyncio.create_task(hear(ear, heard))
+        started_s = asyncio.get_running_loop().time()
         for power_w in range(1, 61):
             await voice.read(power_w)
             await asyncio.sleep(0.04)
         await until(lambda: heard and heard[-1][1]["power"]["watts"] == 60)
         hearing.cancel()
     times_s = [at_s for at_s, _ in heard][1:]  # the first one was retained
-    assert all(right - left > ROUND_S - 0.25 for left, right in pairwise(times_s))
-    assert len(times_s) >= 2
+    assert 2 <= len(times_s) <= 1 + (times_s[-1] - started_s) / ROUND_S, "however late any of them is heard"
 
 
 async def test_arrays(site: Site) -> None:

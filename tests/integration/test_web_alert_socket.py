@@ -20,7 +20,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def received(socket: Any) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         frame: dict[str, Any] = json.loads(await socket.recv())
         return frame
 

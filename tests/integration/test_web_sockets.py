@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +24,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def received(board: Any) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         frame: dict[str, Any] = json.loads(await board.recv())
         return frame
 
@@ -54,14 +55,17 @@ async def test_a_board_of_a_platform(site: Site) -> None:
 async def test_many_changes_become_few_frames(site: Site) -> None:
     async with site.board() as board:
         await received(board)
+        started_s = time.monotonic()
         for watts in range(200):
             site.campus.change("SEM-000", watts=float(watts))
             await asyncio.sleep(0.001)
-        frames = 0
+        frames = 1
         while (frame := await received(board))["changes"][0]["power"]["watts"] != 199.0:
             frames += 1
             assert len(frame["changes"]) == 1
-        assert frames < 40
+        passed_ms = (time.monotonic() - started_s) * 1000
+        assert frames <= passed_ms / WebSettings().frame_ms + 1
+        assert frames < 200
 
 
 async def test_nobody_watching_costs_nothing(site: Site) -> None:
@@ -114,7 +118,7 @@ async def test_a_board_that_does_not_read_is_let_go_and_hurts_nobody() -> None:
                 for view in site.campus.views():
                     site.campus.change(view.instrument, watts=1.0)
                 assert len((await received(reader))["changes"]) > 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while "twin_board_clients 1.0" not in (await site.http.get("/metrics")).text:
                 continue
         deaf.close()

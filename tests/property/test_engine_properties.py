@@ -117,12 +117,19 @@ def opened(lab: Lab) -> list[tuple[int, int, SessionRecord]]:
     return sorted(told, key=lambda each: (each[0], int(each[2].id)))
 
 
-lab_days = st.builds(lambda overrides, day: played(overrides, rows(day)), policies, days)
+@profile(120)
+@given(policies, days)
+def test_what_holds_on_any_day(overrides: dict[str, object], day: tuple[list[str], list[tuple[int, str]]]) -> None:
+    lab = played(overrides, rows(day))
+    segments_partition_time_and_agree_with_the_sessions(lab)
+    no_minute_is_charged_twice(lab)
+    money_is_exact(lab)
+    the_relay_is_commanded_on_for_a_session_only_and_no_session_opens_without(lab)
+    alerts_do_not_flap(lab)
+    each_offence_costs_credit_once(lab)
 
 
-@profile(40)
-@given(lab_days)
-def test_segments_partition_time_and_agree_with_the_sessions(lab: Lab) -> None:
+def segments_partition_time_and_agree_with_the_sessions(lab: Lab) -> None:
     spans = lab.ledger("controller")
     assert spans[0].start_ms == 0
     assert all(one.start_ms < two.start_ms and one.category is not two.category for one, two in pairwise(spans))
@@ -135,9 +142,7 @@ def test_segments_partition_time_and_agree_with_the_sessions(lab: Lab) -> None:
         assert length_ms == (end_ms - span.start_ms if span.category in _OF_SESSIONS else 0), clock(span.start_ms)
 
 
-@profile(40)
-@given(lab_days)
-def test_no_minute_is_charged_twice(lab: Lab) -> None:
+def no_minute_is_charged_twice(lab: Lab) -> None:
     """Sessions of an instrument never overlap, at most one runs, and a bill has no more minutes than have begun."""
     for (_, end_ms, _), (start_ms, _, _) in pairwise(opened(lab)):
         assert end_ms <= start_ms
@@ -151,9 +156,7 @@ def test_no_minute_is_charged_twice(lab: Lab) -> None:
             assert record.charge.minutes == -(-(session.ended_ms - session.opened_ms) // 60_000)
 
 
-@profile(40)
-@given(lab_days)
-def test_money_is_exact(lab: Lab) -> None:
+def money_is_exact(lab: Lab) -> None:
     """The lines of a session add up to its charge by the ledger as it is now; all lines to what a project has lost."""
     for start_ms, end_ms, session in opened(lab):
         lines = [each.line for each in lab.charges if each.session == session.id]
@@ -183,9 +186,7 @@ def test_money_is_exact(lab: Lab) -> None:
     assert known.balance_cny == Decimal(1000) - sum(each.line.net_cny for each in lab.charges)
 
 
-@profile(40)
-@given(lab_days)
-def test_the_relay_is_commanded_on_for_a_session_only_and_no_session_opens_without(lab: Lab) -> None:
+def the_relay_is_commanded_on_for_a_session_only_and_no_session_opens_without(lab: Lab) -> None:
     on = [each.at_ms for each in lab.commands if each.do is Do.RELAY and each.relay and each.controller == "controller"]
     sessions = list(lab.sessions.values())
     for at_ms in on:
@@ -199,9 +200,7 @@ def test_the_relay_is_commanded_on_for_a_session_only_and_no_session_opens_witho
         assert any(session.requested_ms <= at_ms <= max(start_ms, session.requested_ms) for at_ms in on)
 
 
-@profile(40)
-@given(lab_days)
-def test_alerts_do_not_flap(lab: Lab) -> None:
+def alerts_do_not_flap(lab: Lab) -> None:
     """One that fired holds on for at least `clear`; and there is one of a kind at a time."""
     by_kind: dict[tuple[object, object], list[tuple[int, int]]] = {}
     for record in lab.alerts.values():
@@ -214,9 +213,7 @@ def test_alerts_do_not_flap(lab: Lab) -> None:
             assert over_ms <= fired_ms, key
 
 
-@profile(40)
-@given(lab_days)
-def test_each_offence_costs_credit_once(lab: Lab) -> None:
+def each_offence_costs_credit_once(lab: Lab) -> None:
     lines = [(each.line.cause, each.line.about) for each in lab.credit]
     idle = [each.id for each in lab.sessions.values() if each.reason is CloseReason.IDLE]
     freed = [each.id for one in lab.follows for each in one.bookings if each.state is BookingState.NO_SHOW]

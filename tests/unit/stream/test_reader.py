@@ -71,7 +71,7 @@ async def test_what_arrived_before_the_crash_is_handed_out(broker: CrashingBroke
     links: list[bool] = []
     address = parse_broker(f"mqtt://127.0.0.1:{broker.port}")
     reader = Reader(address, "reader", Topics(), on_link=links.append, backlog=Backlog(), clock=system_clock)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         deliveries = await heard(reader, 2 * broker.messages)
     first, second = deliveries[: broker.messages], deliveries[broker.messages :]
     assert [each.payload for each in first] == [each.payload for each in second] == [b"1", b"2", b"3"]

@@ -56,7 +56,7 @@ async def opened(campus: Campus, settings: WebSettings | None = None) -> AsyncIt
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in the server's own tasks
             await asyncio.sleep(0.01)
 
