@@ -1,4 +1,8 @@
-"""Commands on their way: sent once they are recorded, again until they are confirmed, never when they have expired."""
+"""Commands on their way: sent once they are recorded, again until they are confirmed, never when they have expired.
+
+What the relay of a controller was told before is not sent again once it is told something else: a controller does what
+comes last.
+"""
 
 import heapq
 from collections.abc import Callable, Iterable
@@ -18,6 +22,8 @@ class Outbox:
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._commands: dict[tuple[str, str], Command] = {}
+        self._relays: dict[str, tuple[str, str]] = {}
+        """What the relay of each controller was last told."""
         self._due: list[tuple[int, int, tuple[str, str]]] = []
         self._order = count()
         self.expired = 0
@@ -32,6 +38,9 @@ class Outbox:
             if len(self._commands) >= MOST:
                 self._drop(next(iter(self._commands)))
             key = each.controller, each.id
+            if each.relay is not None:
+                self._commands.pop(self._relays.get(each.controller, key), None)
+                self._relays[each.controller] = key
             self._commands[key] = each
             heapq.heappush(self._due, (each.at_ms, next(self._order), key))
 

@@ -1,5 +1,7 @@
 """Commands on their way: again until confirmed, never when they have expired."""
 
+from msgspec.structs import replace
+
 from twin.rules.outcome import Command, Do
 from twin.stream.outbox import AGAIN_MS, MOST, Outbox
 
@@ -13,9 +15,11 @@ class Clock:
 
 
 def command(id: str, at_ms: int = 1_000_000, expires_ms: int = 1_010_000) -> Command:  # noqa: A002
-    return Command(
-        controller="c1", id=id, at_ms=at_ms, expires_ms=expires_ms, do=Do.RELAY, relay=True, reason="session"
-    )
+    return Command(controller="c1", id=id, at_ms=at_ms, expires_ms=expires_ms, do=Do.SAY, text="", reason="session")
+
+
+def switch(id: str, controller: str = "c1", *, on: bool) -> Command:  # noqa: A002
+    return replace(command(id), controller=controller, do=Do.RELAY, relay=on, text=None)
 
 
 def all_due(outbox: Outbox) -> list[str]:
@@ -58,3 +62,19 @@ def test_of_too_many_the_oldest_are_forgotten() -> None:
     assert len(outbox) == MOST
     assert all_due(outbox) == [str(number) for number in range(2, MOST + 2)]
     assert outbox.expired == 2
+
+
+def test_what_a_relay_is_told_last_is_not_undone_by_what_it_was_told_before() -> None:
+    clock = Clock()
+    outbox = Outbox(clock)
+    outbox.put([switch("off", on=False), command("words"), switch("other", "c2", on=False)])
+    assert all_due(outbox) == ["off", "words", "other"]
+    outbox.put([switch("on", on=True)])
+    assert all_due(outbox) == ["on"]
+    clock.now_ms += AGAIN_MS
+    assert all_due(outbox) == ["words", "other", "on"]
+    outbox.confirm("c1", "on")
+    outbox.put([switch("off again", on=False)])
+    clock.now_ms += AGAIN_MS
+    assert all_due(outbox) == ["off again", "words", "other"]
+    assert outbox.expired == 0
