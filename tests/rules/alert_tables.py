@@ -25,7 +25,7 @@ from tests.rules.tables import START_MS, Player, Row, Scenario, after, duration_
 from twin.alerts import AlertKind, AlertState, Condition, Notice, Silence, Standing, Watch, Watched
 from twin.policy import Policy, layered
 from twin.rules.alerts import acknowledge
-from twin.rules.conditions import Surroundings, conditions, online_only
+from twin.rules.conditions import Surroundings, conditions
 from twin.rules.watch import Setting, follow, record
 from twin.state import FOREVER_MS, Twin
 
@@ -39,8 +39,7 @@ class Facts(msgspec.Struct, frozen=True):
     others: tuple[tuple[AlertKind, Condition], ...] = ()
 
     def course(self, at_ms: int) -> Mapping[AlertKind, Condition]:
-        others = {kind: online_only(kind, each, self.twin, at_ms, self.policy) for kind, each in self.others}
-        return {**conditions(self.twin, at_ms, self.policy, self.around), **others}
+        return conditions(self.twin, at_ms, self.policy, self.around, self.others)
 
 
 class AlertPlayer:

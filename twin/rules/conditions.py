@@ -16,6 +16,7 @@ from twin.policy import Policy
 from twin.state import FOREVER_MS, LinkState, OccupancyState, PowerClass, Twin
 
 ALWAYS_OPEN = (0, FOREVER_MS)
+_STANDING_STILL = frozenset(kind for kind, rule in RULES.items() if rule.stands_still)
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -35,9 +36,16 @@ NOTHING_ELSE = Surroundings()
 
 
 def conditions(
-    twin: Twin, at_ms: int, policy: Policy, around: Surroundings = NOTHING_ELSE
+    twin: Twin,
+    at_ms: int,
+    policy: Policy,
+    around: Surroundings = NOTHING_ELSE,
+    others: Iterable[tuple[AlertKind, Condition]] = (),
 ) -> Mapping[AlertKind, Condition]:
-    """Every condition that can be told from a twin, at a moment that is not before its newest message was received."""
+    """Every condition that can be told from a twin, at a moment that is not before its newest message was received.
+
+    `others`: those that are told from elsewhere; they stand still in the same way.
+    """
     told = {
         AlertKind.POWER_WITHOUT_SESSION: power_without_session(twin, at_ms, policy, around),
         AlertKind.POWER_WITH_RELAY_OFF: power_with_relay_off(twin),
@@ -47,19 +55,25 @@ def conditions(
         AlertKind.CONTROLLER_OFFLINE: controller_offline(twin, at_ms, policy),
         AlertKind.CLOCK_SKEW: clock_skew(twin),
     }
-    return {kind: online_only(kind, each, twin, at_ms, policy) for kind, each in told.items()}
+    told.update(others)
+    return _online_only(told, twin, at_ms, policy)
 
 
-def online_only(kind: AlertKind, condition: Condition, twin: Twin, at_ms: int, policy: Policy) -> Condition:
-    """Standing still where the rule says so; time when the link was not online counts for nothing."""
-    if not RULES[kind].stands_still:
-        return condition
+def _online_only(
+    told: dict[AlertKind, Condition], twin: Twin, at_ms: int, policy: Policy
+) -> Mapping[AlertKind, Condition]:
+    """Some stand still where their rule says so: time when the link was not online counts for nothing."""
     link, link_since_ms = link_at(twin.link, at_ms, policy)
     since_ms = link_since_ms or 0
-    if link is not LinkState.ONLINE or twin.link is None:
-        return Condition(Standing.FROZEN, since_ms)
-    stale_ms = twin.link.heard_ms + policy.stale_after_ms
-    return Condition(condition.standing, max(condition.since_ms, since_ms), condition.next_ms, stale_ms)
+    is_online = link is LinkState.ONLINE and twin.link is not None
+    stale_ms = twin.link.heard_ms + policy.stale_after_ms if is_online and twin.link else FOREVER_MS
+    for kind in _STANDING_STILL & told.keys():
+        each = told[kind]
+        if is_online:
+            told[kind] = Condition(each.standing, max(each.since_ms, since_ms), each.next_ms, stale_ms)
+        else:
+            told[kind] = Condition(Standing.FROZEN, since_ms)
+    return told
 
 
 def power_without_session(twin: Twin, at_ms: int, policy: Policy, around: Surroundings = NOTHING_ELSE) -> Condition:

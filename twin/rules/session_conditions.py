@@ -1,6 +1,6 @@
 """The conditions of alerts that are about a session, its relay, and what is left running after it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from twin.alerts import AlertKind, Condition, Standing
 from twin.parties import Booking
@@ -18,14 +18,14 @@ def session_conditions(
     *,
     relay: Reported | None,
     unsafe_ms: int | None,
-) -> Mapping[AlertKind, Condition]:
+) -> Iterable[tuple[AlertKind, Condition]]:
     """Every condition that can be told from a session and its signals, at a moment not before they were heard."""
-    return {
-        AlertKind.IDLE_SESSION: idle_session(control, at_ms),
-        AlertKind.OVERRUN: overrun(control, at_ms, bookings, policy),
-        AlertKind.RELAY_MISMATCH: relay_mismatch(control, relay, at_ms),
-        AlertKind.UNSAFE_TO_CUT: unsafe_to_cut(control, unsafe_ms, at_ms),
-    }
+    return (
+        (AlertKind.IDLE_SESSION, idle_session(control, at_ms)),
+        (AlertKind.OVERRUN, overrun(control, at_ms, bookings, policy)),
+        (AlertKind.RELAY_MISMATCH, relay_mismatch(control, relay, at_ms)),
+        (AlertKind.UNSAFE_TO_CUT, unsafe_to_cut(control, unsafe_ms, at_ms)),
+    )
 
 
 def idle_session(control: Control, at_ms: int) -> Condition:

@@ -21,6 +21,7 @@ from twin.alerts import (
     Condition,
     Notice,
     Silence,
+    Standing,
     Watch,
     Watched,
     Withheld,
@@ -68,8 +69,9 @@ class _Round:
     def advance(self, conditions: Mapping[AlertKind, Condition], at_ms: int) -> None:
         """All alerts at a moment, those that inhibit others first."""
         for kind in _ORDER:
-            if kind in self.active or kind in conditions:
-                self._advance(kind, conditions.get(kind), at_ms)
+            condition = conditions.get(kind)
+            if kind in self.active or (condition is not None and condition.standing is Standing.HOLDS):
+                self._advance(kind, condition, at_ms)
 
     def _advance(self, kind: AlertKind, condition: Condition | None, at_ms: int) -> None:
         hindrance = hindered(kind, self.active.values(), at_ms, self.setting)

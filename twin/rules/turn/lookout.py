@@ -10,7 +10,7 @@ from twin.alerts import Step as Told
 from twin.physics import occupancy_at
 from twin.requests import Acknowledge, Resolve
 from twin.rules import alerts, watch
-from twin.rules.conditions import ALWAYS_OPEN, Surroundings, conditions, online_only
+from twin.rules.conditions import ALWAYS_OPEN, Surroundings, conditions
 from twin.rules.outcome import (
     AlertRecord,
     NoticeRecord,
@@ -93,11 +93,9 @@ def _conditions(turn: Turn, at_ms: int) -> Mapping[AlertKind, Condition]:
         turn.station.denials_ms,
         in_session=isinstance(control.state, Open | Opening) or turn.station.card_in is not None,
     )
-    told = conditions(twin, at_ms, turn.policy, around)
     unsafe_ms, relay = turn.station.unsafe_ms, twin.physics.relay
     of_session = session_conditions(control, at_ms, turn.bookings, turn.policy, relay=relay, unsafe_ms=unsafe_ms)
-    online = {kind: online_only(kind, each, twin, at_ms, turn.policy) for kind, each in of_session.items()}
-    return {**told, **online}
+    return conditions(twin, at_ms, turn.policy, around, of_session)
 
 
 def _opening_ms(turn: Turn, twin: Twin, at_ms: int) -> tuple[int, ...]:
