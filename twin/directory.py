@@ -158,12 +158,25 @@ class Directory:
         self._cards: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
         self._by_instrument: dict[str, tuple[Booking, ...]] = {}
+        self._standing: dict[str, tuple[tuple[Booking, ...], tuple[str, ...], tuple[Booking, ...]]] = {}
+        """What stands, of these, but for those freed: asked for several times with everything that happens."""
         self._openings: dict[int, tuple[OpeningHours, int, int, tuple[int, ...]]] = {}
         """Opening hours by their identity, for many instruments share theirs; from and until when the times hold."""
 
     def bookings(self, instrument: str) -> tuple[Booking, ...]:
         """The bookings of an instrument, by their start."""
         return self._by_instrument.get(instrument, ())
+
+    def standing(self, instrument: str, freed: tuple[str, ...]) -> tuple[Booking, ...]:
+        """The bookings of an instrument but for those that have been freed, by their start."""
+        known = self.bookings(instrument)
+        if not freed:
+            return known
+        last = self._standing.get(instrument)
+        if last is None or last[0] is not known or last[1] is not freed:
+            kept = tuple(each for each in known if each.id not in freed)
+            last = self._standing[instrument] = (known, freed, kept)
+        return last[2]
 
     def booking(self, booking: str) -> Booking | None:
         """A booking that stands."""

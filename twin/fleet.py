@@ -39,14 +39,20 @@ TRAIL_LENGTH = 3
 class _Seat:
     """One station in the fleet, what is set for it, its last books, and when its timer is set."""
 
-    __slots__ = ("fact", "refolding", "station", "timer_ms", "trail")
+    __slots__ = ("fact", "refolding", "rules_due_ms", "station", "timer_ms", "trail")
 
     def __init__(self, station: Station, fact: InstrumentFact) -> None:
         self.station = station
         self.fact = fact
         self.timer_ms = FOREVER_MS
+        self.rules_due_ms = FOREVER_MS
+        """When the rules have something to do though nobody says anything; what only confirms does not change it."""
         self.trail: tuple[Book, ...] = ()
         self.refolding = False
+
+    def due_ms(self, now_ms: int) -> int:
+        """When something may happen after a moment though nobody says anything."""
+        return min(next_change(self.station.twin, now_ms, self.fact.policy), self.rules_due_ms)
 
     def leave_trail(self, book: Book) -> None:
         if not self.trail or book.physics.newest[0] - self.trail[-1].physics.newest[0] >= TRAIL_EVERY_MS:
@@ -93,7 +99,7 @@ class Fleet:
         self.site.controllers = len(self._seats)
         link = station.twin.link
         since_ms = max(station.watch.asked_ms, 0 if link is None else link.heard_ms)
-        self._set_timer(fact.controller, seat, since_ms, self._due_ms(seat, since_ms))
+        self._look_ahead(seat, since_ms)
         self.site.note(fact.controller, gone_since(station.twin, since_ms, fact.policy))
 
     def restore_site(self, state: SiteState) -> None:
@@ -154,8 +160,7 @@ class Fleet:
         Raises KeyError.
         """
         seat, directory = self._seats[controller], self.directory
-        freed = seat.station.freed
-        standing = [each for each in directory.bookings(seat.fact.code) if each.id not in freed]
+        standing = directory.standing(seat.fact.code, seat.station.freed)
         present = grants.windows(grants.Scene(seat.fact, standing, directory, self.accounts), now_ms)
         return grants.issued(directory.grants.get(controller), seat.fact, present, now_ms)
 
@@ -171,7 +176,7 @@ class Fleet:
             return self._happen(event)
         passed = self._pass_time(now_ms - 1)
         outcome = self._happen(event)
-        return _together([passed, outcome], outcome.at_ms, outcome.verdict)
+        return _together([*passed, outcome], outcome.at_ms, outcome.verdict)
 
     def _happen(self, event: Event | Request) -> Outcome:
         if isinstance(event, Arrival):
@@ -181,7 +186,7 @@ class Fleet:
     def _tick(self, now_ms: int) -> Outcome:
         behind, self._behind = self._behind, {}
         caught_up = [self._turn(self._seats[each], None, now_ms) for each in behind if each in self._seats]
-        return _together([self._pass_time(now_ms), *caught_up], now_ms)
+        return _together([*self._pass_time(now_ms), *caught_up], now_ms)
 
     def _requested(self, event: Request) -> Outcome:
         match event:
@@ -228,7 +233,7 @@ class Fleet:
             outages=outages_of(seat.fact, 0),
         )
         twin = msgspec.structs.replace(seat.station.twin, book=book)
-        self._put(controller, seat, msgspec.structs.replace(seat.station, twin=twin), now_ms)
+        self._put(seat, msgspec.structs.replace(seat.station, twin=twin), now_ms)
         spans = ledger.overlaid(base.spans, rewrite.spans)
         billed = tuple(self._billed(bill, spans) for bill in bills)
         return Outcome(at_ms=now_ms, changed=(controller,), rewrites=(rewrite,), marks=marks), billed
@@ -302,7 +307,7 @@ class Fleet:
         """Let the rules have their say about one station."""
         controller = seat.fact.controller
         station, follows = evaluate(seat.station, cause, now_ms, self._scene(seat))
-        self._put(controller, seat, station, now_ms)
+        self._put(seat, station, now_ms)
         book = station.twin.book
         if follows.refold_ms is None:
             seat.leave_trail(book)
@@ -321,16 +326,16 @@ class Fleet:
             outcome.refolds = (Refold(controller, follows.refold_ms, base),)
         return self._with_site(outcome, controller, seat, now_ms)
 
-    def _pass_time(self, now_ms: int) -> Outcome:
+    def _pass_time(self, now_ms: int) -> list[Outcome]:
         """All timers up to a moment; those of stations before the end of a month, then those after it."""
         outcomes: list[Outcome] = []
         while (due_ms := self.months.due_ms) <= now_ms:
-            outcomes.append(self._ring(due_ms - 1))
+            outcomes += self._ring(due_ms - 1)
             follows = self.months.end(self.accounts, self.directory.site)
             outcomes += [Outcome(at_ms=due_ms, consequences=(follows,))] if follows.credit else []
-        return _together([*outcomes, self._ring(now_ms)], now_ms)
+        return [*outcomes, *self._ring(now_ms)]
 
-    def _ring(self, now_ms: int) -> Outcome:
+    def _ring(self, now_ms: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
         while self._timers and self._timers[0][0] <= now_ms:
             due_ms, controller = heapq.heappop(self._timers)
@@ -338,7 +343,7 @@ class Fleet:
             if seat is None or seat.timer_ms != due_ms:
                 continue
             seat.timer_ms = FOREVER_MS
-            if (later_ms := self._due_ms(seat, due_ms - 1)) > due_ms:
+            if (later_ms := seat.due_ms(due_ms - 1)) > due_ms:
                 self._set_timer(controller, seat, due_ms, later_ms)  # it rang too early
                 continue
             if self.site.due_ms <= due_ms:
@@ -346,7 +351,7 @@ class Fleet:
             outcomes.append(self._rung(controller, seat, due_ms))
         if self.site.due_ms <= now_ms:
             outcomes.append(self._site(self.site.pass_time(now_ms), now_ms))
-        return _together(outcomes, now_ms)
+        return outcomes
 
     def _rung(self, controller: str, seat: _Seat, due_ms: int) -> Outcome:
         """A timer of a station has rung."""
@@ -354,7 +359,7 @@ class Fleet:
         station = engine.looked(seat.station, due_ms, self._scene(seat)) if is_twin_as_it_was else None
         if station is None:
             return self._turn(seat, None, due_ms)
-        self._put(controller, seat, station, due_ms)
+        self._put(seat, station, due_ms)
         return Outcome(at_ms=due_ms, changed=(controller,))
 
     def _ask(self, wish: Unlock | Lock) -> Outcome:
@@ -375,7 +380,8 @@ class Fleet:
         """Before a silence is in force, everything that was due without it; those that are over are forgotten."""
         passed = self._pass_time(event.at_ms)
         self._silences = (*(each for each in self._silences if each.until_ms > event.at_ms), event.silence)
-        return _together([passed, *(self._turn(seat, None, event.at_ms) for seat in self._seats.values())], event.at_ms)
+        turns = (self._turn(seat, None, event.at_ms) for seat in self._seats.values())
+        return _together([*passed, *turns], event.at_ms)
 
     def _learn(self, event: Learnt) -> Outcome:
         """Before a fact changes, everything that was due by the old one."""
@@ -443,13 +449,15 @@ class Fleet:
         setting = Setting(fact.code, fact.platform, self._silences, inhibiting)
         return Scene(fact, self.directory, self.accounts, setting, self.directory.site.zone, seat.refolding)
 
-    def _put(self, controller: str, seat: _Seat, station: Station, now_ms: int) -> None:
+    def _put(self, seat: _Seat, station: Station, now_ms: int) -> None:
         seat.station = _shared(station)
-        self._set_timer(controller, seat, now_ms, self._due_ms(seat, now_ms))
+        self._look_ahead(seat, now_ms)
 
-    def _due_ms(self, seat: _Seat, now_ms: int) -> int:
-        due_ms = next_change(seat.station.twin, now_ms, seat.fact.policy)
-        return min(due_ms, next_due(seat.station, self._scene(seat))) if seat.station.alerts_due_ms else due_ms
+    def _look_ahead(self, seat: _Seat, now_ms: int) -> None:
+        """Set the timer of a station whose rules have had their say."""
+        was_looked_at = bool(seat.station.alerts_due_ms)
+        seat.rules_due_ms = next_due(seat.station, self._scene(seat), now_ms) if was_looked_at else FOREVER_MS
+        self._set_timer(seat.fact.controller, seat, now_ms, seat.due_ms(now_ms))
 
     def _set_timer(self, controller: str, seat: _Seat, now_ms: int, due_ms: int) -> None:
         """Let the timer ring when something may happen. One that rings too early is set again; too late, never."""
@@ -476,7 +484,7 @@ def _only_confirms(before: Twin, after: Twin, arrival: Arrival) -> bool:
     was, link = before.link, after.link
     if was is None or link is None or was.dead_since_ms is not None or was.online_since_ms != link.online_since_ms:
         return False
-    if not isinstance(arrival.message, Reading) or before.skew_ms != after.skew_ms:
+    if not isinstance(arrival.message, Reading) or before.skew_ms != after.skew_ms or before.boot != after.boot:
         return False
     return before.physics is after.physics or _looks_alike(before.physics, after.physics)
 
@@ -511,6 +519,8 @@ def _shared(station: Station) -> Station:
 
 def _together(outcomes: Sequence[Outcome], at_ms: int, verdict: Verdict = Verdict.LIVE) -> Outcome:
     """All that follows from several things, in order."""
+    if not outcomes:
+        return Outcome(verdict, at_ms)
     if len(outcomes) == 1 and outcomes[0].at_ms == at_ms and outcomes[0].verdict is verdict:
         return outcomes[0]
     return Outcome(

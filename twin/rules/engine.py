@@ -61,10 +61,15 @@ def looked(station: Station, at_ms: int, scene: Scene) -> Station | None:
     return None if turn.fired or turn.follows.alerts or turn.follows.notices else turn.station
 
 
-def next_due(station: Station, scene: Scene) -> int:
-    """When the station must be looked at again though nobody says anything."""
+def next_due(station: Station, scene: Scene, now_ms: int) -> int:
+    """When the rules have something to do though nobody says anything new; what its twin comes to is not among it.
+
+    A link that is online now is taken to stay so: messages that only confirm see to that, and if none come, then that
+    is looked at anew.
+    """
     turn = Turn(station, scene)
-    due_ms = min(_due_ms(turn), station.twin.book.due_ms)
+    turn.stay_online(now_ms)
+    due_ms = _due_ms(turn)
     return due_ms if _is_quiet(station) else min(due_ms, station.alerts_due_ms)
 
 

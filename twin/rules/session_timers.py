@@ -1,7 +1,12 @@
-"""What the session of an instrument comes to by the passing of time alone, and when. The theory is in `sessions`."""
+"""What the session of an instrument comes to by the passing of time alone, and when. The theory is in `sessions`.
 
+`bookings` are those of the instrument that stand, by their start.
+"""
+
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
+from itertools import islice
 from typing import NamedTuple, assert_never
 
 from twin.parties import Booking, is_theirs
@@ -94,13 +99,20 @@ def slot_end(use: Use, bookings: Sequence[Booking]) -> int | None:
     if use.booking is None:
         return None
     own = use.booking.id
-    return next((each.end_ms for each in bookings if each.id == own), use.booking.end_ms)
+    for booking in bookings:
+        if booking.id == own:
+            return booking.end_ms
+    return use.booking.end_ms
 
 
 def others_begin(use: Use, bookings: Sequence[Booking]) -> int:
     """When the first booking of another person begins after the request; `FOREVER_MS` if none does."""
-    begins = (each.start_ms for each in bookings if not is_theirs(use.user, each))
-    return min((start_ms for start_ms in begins if start_ms > use.requested_ms), default=FOREVER_MS)
+    later = islice(bookings, bisect_right(bookings, use.requested_ms, key=_start), None)
+    return next((each.start_ms for each in later if not is_theirs(use.user, each)), FOREVER_MS)
+
+
+def _start(booking: Booking) -> int:
+    return booking.start_ms
 
 
 def goes_on(use: Use, bookings: Sequence[Booking], policy: Policy) -> OverrunReason | None:

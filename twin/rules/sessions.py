@@ -90,7 +90,10 @@ def next_due(control: Control, bookings: Sequence[Booking], policy: Policy) -> i
 
 
 def advance(control: Control, now_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
-    """Everything that is due up to and including a moment, each thing at its own. `bookings`: of this instrument."""
+    """Everything that is due up to and including a moment, each thing at its own.
+
+    `bookings`: those of this instrument that stand, by their start.
+    """
     decisions: list[Decision] = []
     while (due := next_timer(control, bookings, policy)) is not None and due.at_ms <= now_ms:
         due = Due(max(due.at_ms, control.settled_ms), due.timer)

@@ -1,6 +1,7 @@
 """Who comes to bookings, and what becomes of those that nobody comes to."""
 
 from bisect import bisect_left
+from itertools import islice
 
 from twin.alerts import AlertKind
 from twin.instrument import link_at
@@ -25,14 +26,13 @@ def no_show_due_ms(turn: Turn) -> int:
     settled_ms, attended = turn.station.control.settled_ms, turn.station.attended
     if not settled_ms:
         return FOREVER_MS
-    over = bisect_left(turn.bookings, settled_ms - turn.policy.no_show_ms, key=_start_ms)
-    for booking in turn.bookings[over:]:
-        if _no_show_ms(turn, booking) >= settled_ms and booking.id not in attended:
-            latest_ms = booking.start_ms + turn.policy.no_show_ms
-            rivals = (each for each in turn.bookings if booking.start_ms <= each.start_ms < latest_ms)
-            dues = (_no_show_ms(turn, each) for each in rivals if each.id not in attended)
-            return min(due_ms for due_ms in dues if due_ms >= settled_ms)
-    return FOREVER_MS
+    bookings, due_ms = turn.bookings, FOREVER_MS
+    for booking in islice(bookings, bisect_left(bookings, settled_ms - turn.policy.no_show_ms, key=_start_ms), None):
+        if booking.start_ms >= due_ms:
+            break  # those that begin later are over later
+        if settled_ms <= (over_ms := _no_show_ms(turn, booking)) < due_ms and booking.id not in attended:
+            due_ms = over_ms
+    return due_ms
 
 
 def _start_ms(booking: Booking) -> int:

@@ -20,7 +20,7 @@ from twin.rules.session_signals import signals_of
 from twin.sessions import (
     Signals,
 )
-from twin.state import Book, Outage, Twin
+from twin.state import FOREVER_MS, Book, Outage, Twin
 from twin.station import Station
 
 
@@ -63,7 +63,6 @@ class Turn:
         """Has something changed that alerts may be about?"""
         self.fired: list[Alert] = []
         """Alerts that have fired, and have not been carried out."""
-        self._standing: tuple[tuple[str, ...], Sequence[Booking]] | None = None
         self.policy = scene.fact.policy
         self._refresh()
 
@@ -75,11 +74,7 @@ class Turn:
     @property
     def bookings(self) -> Sequence[Booking]:
         """Those of the instrument that stand, by their start."""
-        freed = self.station.freed
-        if self._standing is None or self._standing[0] is not freed:
-            known = self.scene.directory.bookings(self.code)
-            self._standing = freed, tuple(each for each in known if each.id not in freed) if freed else known
-        return self._standing[1]
+        return self.scene.directory.standing(self.code, self.station.freed)
 
     @property
     def book(self) -> Book:
@@ -95,6 +90,12 @@ class Turn:
         signals = self.signals()
         if signals != self.station.control.signals:
             self.put(control=_replace(self.station.control, signals=signals))
+
+    def stay_online(self, now_ms: int) -> None:
+        """Let a link that is online now stay so."""
+        control = self.station.control
+        if now_ms < control.signals.online_until_ms:
+            self.put(control=_replace(control, signals=_replace(control.signals, online_until_ms=FOREVER_MS)))
 
     def settle(self, at_ms: int) -> None:
         """Nothing is due before a moment any more."""
