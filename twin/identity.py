@@ -13,25 +13,23 @@ MAX_BOOTS = 64
 MAX_RANGES = 512
 
 
-def is_seen(seen: tuple[SeenBoot, ...], boot: str, seq: int) -> bool:
-    """Has this message been heard before?"""
-    known = _find(seen, boot)
-    if known is None or seq > known.ranges[-1]:
-        return False
-    index = bisect_right(known.ranges, seq)
-    return index % 2 == 1 or known.ranges[index - 1] == seq
-
-
-def remember(seen: tuple[SeenBoot, ...], boot: str, seq: int) -> tuple[SeenBoot, ...]:
-    """`seen` with one more message, which is not in it yet."""
+def remember(seen: tuple[SeenBoot, ...], boot: str, seq: int) -> tuple[SeenBoot, ...] | None:
+    """`seen` with one more message; None: it has been heard before."""
     newest = seen[-1] if seen else None
     if newest is not None and newest.boot == boot and seq == newest.ranges[-1] + 1:
         return (*seen[:-1], SeenBoot(boot, (*newest.ranges[:-1], seq)))
     known = _find(seen, boot)
     if known is None:
         return (*seen, SeenBoot(boot, (seq, seq)))[-MAX_BOOTS:]
+    if _is_within(known.ranges, seq):
+        return None
     grown = SeenBoot(boot, _with(known.ranges, seq))
     return tuple(grown if each is known else each for each in seen)
+
+
+def _is_within(ranges: tuple[int, ...], seq: int) -> bool:
+    index = bisect_right(ranges, seq)
+    return index % 2 == 1 or (index > 0 and ranges[index - 1] == seq)
 
 
 def _find(seen: tuple[SeenBoot, ...], boot: str) -> SeenBoot | None:

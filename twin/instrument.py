@@ -16,10 +16,10 @@ import msgspec
 
 from twin.decisions import Verdict
 from twin.events import Ack, Arrival, Birth, Card, Death, Message, Reading
-from twin.identity import is_seen, remember
+from twin.identity import remember
 from twin.physics import free_since, occupancy_after, power_after, power_changes
 from twin.policy import Policy
-from twin.state import FOREVER_MS, Link, LinkState, OrderKey, Physics, Reported, Twin, Visit
+from twin.state import Link, LinkState, OrderKey, Physics, Reported, Twin, Visit
 
 HISTORY_MS = 400 * 24 * 3_600_000
 """Buffered messages older than this are not believed: no controller keeps so much."""
@@ -49,19 +49,18 @@ def order_key(at_ms: int, arrival: Arrival) -> OrderKey:
 
 def apply(twin: Twin, arrival: Arrival, policy: Policy) -> tuple[Verdict, int, Twin]:
     """What the message is to this twin, the event's time, and the twin after it (its book is the ledger's business)."""
-    message, at_ms = arrival.message, event_time(twin, arrival, policy)
+    message, at_ms, received_ms = arrival.message, event_time(twin, arrival, policy), arrival.received_ms
     if isinstance(message, Death):
-        after = _die(twin, message, arrival.received_ms, policy)
+        after = _die(twin, message, received_ms, policy)
         return Verdict.DUPLICATE if after is twin else Verdict.LIVE, at_ms, after
-    if is_seen(twin.seen, message.boot, message.seq):
+    seen, buffered = remember(twin.seen, message.boot, message.seq), is_history(message)
+    if seen is None:
         return Verdict.DUPLICATE, at_ms, twin
-    if is_history(message) and not -HISTORY_MS < at_ms - arrival.received_ms <= policy.clock_tolerance_ms:
+    if buffered and not -HISTORY_MS < at_ms - received_ms <= policy.clock_tolerance_ms:
         return Verdict.UNBELIEVABLE, at_ms, twin
-    link = _hear(twin.link, arrival.received_ms, policy)
-    seen = remember(twin.seen, message.boot, message.seq)
-    key = (at_ms, message.boot, message.seq)
-    skew_ms = twin.skew_ms if is_history(message) else _skew(message, arrival, policy)
-    if is_history(message) or key < twin.physics.newest:
+    link, key = _hear(twin.link, received_ms, policy), (at_ms, message.boot, message.seq)
+    skew_ms = twin.skew_ms if buffered else _skew(message, arrival, policy)
+    if buffered or key < twin.physics.newest:
         return Verdict.LATE, at_ms, Twin(link, twin.boot, skew_ms, seen, twin.physics, twin.book)
     physics = observe(twin.physics, message, key, policy, twin.book.visits)
     return Verdict.LIVE, at_ms, Twin(link, message.boot, skew_ms, seen, physics, twin.book)
@@ -148,13 +147,17 @@ def link_at(link: Link | None, now_ms: int, policy: Policy) -> tuple[LinkState, 
 
 def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
     """When the twin may next look different, or its ledger must go on, though nobody says anything."""
-    dues = [*_link_dues(twin.link, policy)]
-    if twin.physics.power is not None and twin.physics is not twin.book.physics:
-        dues += power_changes(twin.physics.power, policy, twin.book.visits)  # else they are the book's
-    if twin.physics.occupancy is not None:
-        dues.append(twin.physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms)
-    # What the ledger has to catch up with is due at once.
-    return min(twin.book.due_ms, *[due for due in dues if due > now_ms], FOREVER_MS)
+    physics, due_ms = twin.physics, twin.book.due_ms  # what the ledger has to catch up with is due at once
+    for each_ms in _link_dues(twin.link, policy):
+        if now_ms < each_ms < due_ms:
+            due_ms = each_ms
+    if physics.occupancy is not None:
+        vacant_ms = physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms
+        due_ms = vacant_ms if now_ms < vacant_ms < due_ms else due_ms
+    if physics is twin.book.physics or physics.power is None:
+        return due_ms
+    changes_ms = power_changes(physics.power, policy, twin.book.visits)  # else they are the book's
+    return min([due_ms, *(each_ms for each_ms in changes_ms if each_ms > now_ms)])
 
 
 def _link_dues(link: Link | None, policy: Policy) -> tuple[int, ...]:

@@ -20,7 +20,10 @@ def raw_class(power_w: float, policy: Policy) -> PowerClass:
 
 def visit_at(visits: Sequence[Visit], at_ms: int) -> Visit | None:
     """The session that is open at a moment, else the last one before it."""
-    return next((visit for visit in reversed(visits) if visit.start_ms <= at_ms), None)
+    for visit in reversed(visits):
+        if visit.start_ms <= at_ms:
+            return visit
+    return None
 
 
 def free_since(visits: Sequence[Visit], at_ms: int) -> int:
@@ -136,10 +139,12 @@ def power_changes(power: Power, policy: Policy, visits: Sequence[Visit] = ()) ->
     falls = (power.active_end_ms + hold_ms, power.on_end_ms + hold_ms)
     if not visits:
         return (*falls, _confirm_due(power, policy, 0))
-    ends = [visit.end_ms for visit in visits if visit.end_ms < FOREVER_MS]
-    ends = [end_ms for end_ms in ends if not _is_used(visits, max(power.at_ms, end_ms))]  # else a later end matters
-    confirms = [_confirm_due(power, policy, end_ms) for end_ms in ends]
-    return (*falls, *confirms, *ends, *(end_ms + policy.cooldown_max_ms for end_ms in ends))
+    changes = [*falls]
+    for visit in visits:
+        end_ms = visit.end_ms
+        if end_ms < FOREVER_MS and not _is_used(visits, max(power.at_ms, end_ms)):  # else a later end matters
+            changes += (end_ms, end_ms + policy.cooldown_max_ms, _confirm_due(power, policy, end_ms))
+    return tuple(changes)
 
 
 def _is_used(visits: Sequence[Visit], at_ms: int) -> bool:
@@ -150,6 +155,8 @@ def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, pol
     """The presence once a report has come into force at `at_ms`."""
     if occupancy is None:
         return Occupancy(occupied, at_ms, _end(occupied))
+    if occupied and occupancy.occupied:
+        return occupancy
     before, since_ms = occupancy_at(occupancy, at_ms - 1, policy)
     if since_ms is None or (occupied and before is not OccupancyState.OCCUPIED):
         since_ms = at_ms

@@ -113,8 +113,9 @@ def advance(
     told = (min(newest_ms, told_ms) if bridges else told_ms, told_ms)
     coverage = vouched(book.coverage, told, received_ms, policy.stale_after_ms, dead_ms)
     after = physics or observe(book.physics, message, (at_ms, message.boot, message.seq), policy, book.visits)
-    category = _activity_at(book, after, at_ms, policy)
-    if _goes_on(book, coverage, at_ms, category):
+    goes_on, known = _goes_on(book, coverage, at_ms), book.activity[-1].category
+    category = known if goes_on and _works_as(book.physics, after) else _activity_at(book, after, at_ms, policy)
+    if goes_on and category is known:
         due_ms = _next_due(book, after, coverage.ranges, told_ms, policy)
         return Book(after, coverage, book.activity, book.spans, due_ms, book.visits, book.outages), None
     activity = _joined(_expected(book, at_ms, policy), Span(at_ms, category))
@@ -123,14 +124,20 @@ def advance(
     return _written(new, newest_ms, until_ms, policy)
 
 
-def _goes_on(book: Book, coverage: Coverage, at_ms: int, category: Category) -> bool:
-    """Does a message only tell that all is as before? Almost every one does."""
+def _goes_on(book: Book, coverage: Coverage, at_ms: int) -> bool:
+    """Is all as before, if that is what a message tells? Almost every one does."""
     return (
         at_ms < book.due_ms
-        and category is book.spans[-1].category is book.activity[-1].category
+        and book.spans[-1].category is book.activity[-1].category
         and book.spans[-1].start_ms <= book.physics.newest[0]  # else time alone has led away from it and back
         and coverage.ranges[:-1] == book.coverage.ranges[:-1]
     )
+
+
+def _works_as(before: Physics, after: Physics) -> bool:
+    """Does the instrument go on as it was? Then only time can change what it does."""
+    was, power = before.power, after.power
+    return was is not None and power is not None and was.raw is power.raw and before.has_meter is after.has_meter
 
 
 def settle(book: Book, now_ms: int, policy: Policy) -> tuple[Book, tuple[Span, ...] | None]:
@@ -164,7 +171,8 @@ def refold(
     `visits` and `outages` are those that stand, from before `base` on.
     """
     observed = list(told)
-    base = msgspec.structs.replace(base, visits=visits, outages=outages)
+    # When it was due by other sessions says nothing: the first message looks at everything.
+    base = msgspec.structs.replace(base, visits=visits, outages=outages, due_ms=base.physics.newest[0])
     book = _bereaved(base, {each.received_ms for _, each in observed if isinstance(each.message, Death)})
     deaths_ms, written, marks = book.coverage.deaths_ms, base.spans, []
     for at_ms, arrival in observed:
@@ -263,9 +271,12 @@ def _changes(book: Book, physics: Physics, policy: Policy) -> tuple[int, ...]:
     power = () if physics.power is None else power_changes(physics.power, policy, book.visits)
     if not (book.visits or book.outages):
         return power
-    visits = (moment for each in book.visits for moment in (each.start_ms, each.overrun_ms, each.end_ms))
-    outages = (moment for each in book.outages for moment in (each.from_ms, each.until_ms))
-    return (*power, *visits, *outages)
+    changes = [*power]
+    for visit in book.visits:
+        changes += (visit.start_ms, visit.overrun_ms, visit.end_ms)
+    for outage in book.outages:
+        changes += (outage.from_ms, outage.until_ms)
+    return tuple(changes)
 
 
 def _joined(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
@@ -284,4 +295,8 @@ def _recent(spans: tuple[Span, ...], horizon_ms: int) -> tuple[Span, ...]:
 
 def _next_due(book: Book, physics: Physics, moments: tuple[int, ...], at_ms: int, policy: Policy) -> int:
     """The first moment after `at_ms` at which the category may change by itself; `FOREVER_MS` if none."""
-    return min([due for due in moments + _changes(book, physics, policy) if due > at_ms], default=FOREVER_MS)
+    due_ms = FOREVER_MS
+    for each_ms in (*moments, *_changes(book, physics, policy)):
+        if at_ms < each_ms < due_ms:
+            due_ms = each_ms
+    return due_ms

@@ -1,6 +1,5 @@
 """What follows from an event, as records for the store and answers for whoever asked."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -138,19 +137,18 @@ class Answer(_Record, frozen=True):
     """Which was opened, is open, or has been ended."""
 
 
-@dataclass
-class Consequences:
+class Consequences(msgspec.Struct):
     """Everything that follows from one event at one instrument, in the order in which it followed."""
 
-    sessions: list[SessionRecord] = field(default_factory=list)
-    charges: list[ChargeRecord] = field(default_factory=list)
-    credit: list[CreditRecord] = field(default_factory=list)
-    alerts: list[AlertRecord] = field(default_factory=list)
-    notices: list[NoticeRecord] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
-    bookings: list[BookingRecord] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    sessions: list[SessionRecord] = []
+    charges: list[ChargeRecord] = []
+    credit: list[CreditRecord] = []
+    alerts: list[AlertRecord] = []
+    notices: list[NoticeRecord] = []
+    commands: list[Command] = []
+    bookings: list[BookingRecord] = []
+    answers: list[Answer] = []
+    marks: list[Mark] = []
     spans: tuple[Span, ...] | None = None
     refold_ms: int | None = None
     """From when on the ledger must be computed anew."""
@@ -165,8 +163,7 @@ class Refold(_Record, frozen=True):
     """From where, if the fleet remembers so far back; else from the last mark before that moment."""
 
 
-@dataclass
-class Outcome:
+class Outcome(msgspec.Struct):
     """All consequences of one event."""
 
     verdict: Verdict = Verdict.LIVE

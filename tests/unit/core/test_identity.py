@@ -3,18 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin.identity import MAX_BOOTS, MAX_RANGES, is_seen, remember
+from twin.identity import MAX_BOOTS, MAX_RANGES, remember
 from twin.state import SeenBoot
 
 Seen = tuple[SeenBoot, ...]
 messages = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 40)), max_size=80)
 
 
+def is_seen(seen: Seen, boot: str, seq: int) -> bool:
+    return remember(seen, boot, seq) is None
+
+
 def heard(told: list[tuple[str, int]]) -> Seen:
     seen: Seen = ()
     for boot, seq in told:
-        if not is_seen(seen, boot, seq):
-            seen = remember(seen, boot, seq)
+        seen = remember(seen, boot, seq) or seen
     return seen
 
 
@@ -24,9 +27,8 @@ def test_ranges_know_what_a_set_knows(told: list[tuple[str, int]]) -> None:
     known: set[tuple[str, int]] = set()
     for boot, seq in told:
         assert is_seen(seen, boot, seq) is ((boot, seq) in known)
-        if (boot, seq) not in known:
-            seen = remember(seen, boot, seq)
-            known.add((boot, seq))
+        seen = remember(seen, boot, seq) or seen
+        known.add((boot, seq))
     for boot in "abc":
         for seq in range(42):
             assert is_seen(seen, boot, seq) is ((boot, seq) in known)
