@@ -171,7 +171,7 @@ class Order(_Value, frozen=True):
     tries: int = 0
     """How often it has been given anew because the relay had drifted."""
     in_doubt: bool = False
-    """What was last reported may be from before this command was obeyed, or the one that it overtakes."""
+    """What is reported may be from before this command was obeyed, or one that it overtakes; until it is answered."""
     is_reported: bool = False
     """The relay has been reported since the command was sent, on or off."""
 

@@ -27,12 +27,15 @@ class Story(msgspec.Struct, frozen=True):
 
     active: tuple[Stretch, ...]
     open: tuple[Stretch, ...]
+    work_ends: frozenset[int] = frozenset()
+    """When it stopped to work."""
 
 
 def story_of(messages: Iterable[Made], *, hold_ms: int, stale_ms: int) -> Story:
     """From those messages of one controller that are stored."""
     told = sorted(messages, key=lambda each: (each.message["ts"], each.message["boot"], each.message["seq"]))
-    return Story(tuple(_active(told, hold_ms)), tuple(_open(told, stale_ms)))
+    work_ends = frozenset(end_ms for _, end_ms in _active(told, 0))
+    return Story(tuple(_active(told, hold_ms)), tuple(_open(told, stale_ms)), work_ends)
 
 
 def _active(told: Sequence[Made], hold_ms: int) -> Iterable[Stretch]:

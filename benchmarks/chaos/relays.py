@@ -25,8 +25,16 @@ class Relay:
 
     def was_on(self, at_ms: int) -> bool:
         """At a moment, a move of this moment included."""
-        last = next((each for each in reversed(self.moves) if each.at_ms <= at_ms), None)
+        last = self._last(at_ms)
         return last is not None and last.on
+
+    def was_told_off(self, at_ms: int) -> bool:
+        """Off at a moment, and not by what its controller decided by itself."""
+        last = self._last(at_ms)
+        return last is None or not (last.on or last.command is None)
+
+    def _last(self, at_ms: int) -> Switched | None:
+        return next((each for each in reversed(self.moves) if each.at_ms <= at_ms), None)
 
     def on(self, until_ms: int) -> Iterator[Stretch]:
         """From when until when it was on."""

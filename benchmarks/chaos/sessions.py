@@ -14,8 +14,6 @@ from benchmarks.chaos.site import COMMAND_TIMEOUT_MS, GRACE_MS, STAFF, Site
 from twin.state import FOREVER_MS
 from twin.stream.native import card_digest
 
-CONFLICT_MS = 60_000
-"""Within what time after somebody was let in by a controller alone another session may be in the way of theirs."""
 TICK_MS = 1
 """Times on record are whole milliseconds."""
 
@@ -55,7 +53,7 @@ def judge_sessions(books: Books, evidence: Evidence) -> Iterator[str]:
             *_charge(session, books, evidence),
         ):
             yield f"session {session.id} of {session.user} at {session.instrument}: {complaint}"
-    yield from _unseen(books.sessions, evidence.let_in)
+    yield from _unseen(books, evidence.let_in)
     yield from _overlaps(books.sessions)
     if books.foreign_lines:
         yield f"{books.foreign_lines} charge lines belong to no session"
@@ -119,13 +117,25 @@ def _began_cut_off(session: Session, evidence: Evidence) -> bool:
     return Visit(session.instrument, session.user, session.requested_ms) in evidence.let_in
 
 
-def _unseen(sessions: Sequence[Session], let_in: Iterable[Visit]) -> Iterator[str]:
-    """Whoever was let in while the controller was cut off has a session from then on, unless another is in its way."""
+def _unseen(books: Books, let_in: Iterable[Visit]) -> Iterator[str]:
+    """Whoever was let in while the controller was cut off has a session from then on, unless another was running.
+
+    If that was somebody else's, people are told of the conflict.
+    """
+    conflicts = {each.instrument for each in books.alerts if each.kind == "OFFLINE_CONFLICT"}
     for visit in let_in:
-        own = [each for each in sessions if each.instrument == visit.instrument]
-        from_ms, until_ms = visit.at_ms, visit.at_ms + CONFLICT_MS
-        if not any(each.requested_ms <= until_ms and from_ms <= (each.ended_ms or from_ms) for each in own):
+        own = [each for each in books.sessions if each.instrument == visit.instrument]
+        if any((each.user, each.opened_ms) == (visit.user, visit.at_ms) for each in own):
+            continue
+        running = next((each for each in own if _runs_at(each, visit.at_ms)), None)
+        if running is None:
             yield f"{visit} was let in by the controller, and there is no session"
+        elif running.user != visit.user and visit.instrument not in conflicts:
+            yield f"{visit} was let in by the controller during {running}, and nobody was told of the conflict"
+
+
+def _runs_at(session: Session, at_ms: int) -> bool:
+    return session.opened_ms is not None and session.opened_ms <= at_ms < (session.ended_ms or FOREVER_MS)
 
 
 def _may_lead_to(session: Session, attempt: Attempt) -> bool:
@@ -148,11 +158,13 @@ def _course(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
         if session.state != "void":
             yield f"has never opened and is {session.state}"
         return
+    relay = evidence.relays[session.instrument]
     if session.opened_ms == session.requested_ms and not _began_cut_off(session, evidence):
         if session.id in books.unfounded:
             yield f"opened at {session.opened_ms}, when the service had no reason to think that the relay was on"
+        elif relay.was_told_off(session.opened_ms):
+            yield f"opened at once at {session.opened_ms}, when the relay was off as it had been told"
         return
-    relay = evidence.relays[session.instrument]
     if not (relay.was_on(session.opened_ms) or relay.was_on(session.opened_ms - TICK_MS)):
         yield f"opened at {session.opened_ms}, when the relay was off"
     if session.opened_ms not in evidence.reported_ms[session.instrument] and not _began_cut_off(session, evidence):
@@ -175,11 +187,18 @@ def _end(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
         case "SLOT_END":
             is_so = any(_ends(session, each) for each in books.bookings)
         case "RECONCILED":
-            is_so = _began_cut_off(session, evidence)
+            is_so = _began_cut_off(session, evidence) and _ended_with_use(session, books, evidence)
         case _:
             is_so = False
     if not is_so:
         yield f"ended at {session.ended_ms} as {session.reason}, which nobody knows of"
+
+
+def _ended_with_use(session: Session, books: Books, evidence: Evidence) -> bool:
+    """Did it end when the instrument had stopped to work, or as it began? The next session may have cut it off."""
+    at_once = session.ended_ms == session.opened_ms
+    others = {each.opened_ms for each in books.sessions if each.instrument == session.instrument}
+    return at_once or session.ended_ms in evidence.stories[session.instrument].work_ends | others
 
 
 def _ends(session: Session, booking: Booking) -> bool:

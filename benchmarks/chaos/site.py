@@ -40,7 +40,7 @@ POLICY: dict[str, object] = {
     "power_hold_ms": HOLD_MS,
     "command_timeout_ms": COMMAND_TIMEOUT_MS,
     "cooldown_max_ms": COOLDOWN_MAX_MS,
-    "reconcile_after_ms": 12_000,
+    "reconcile_after_ms": 3_000,
     "clear_ms": 2_000,
     "grace_ms": GRACE_MS,
     "early_ms": 0,

@@ -154,27 +154,60 @@ def test_a_relay_that_was_on_in_the_millisecond_in_which_it_went_off_was_on() ->
 
 
 def test_a_session_opens_at_once_only_where_the_relay_is_known_to_be_on() -> None:
-    at_once = with_session(opened_ms=T)
-    assert judged(at_once) == []
-    assert "no reason to think" in judged(replace(at_once, unfounded=frozenset({"7"})))[0]
+    at_once, on = with_session(opened_ms=T), replace(MOVES[0], at_ms=T - 9_000)
+    assert judged(at_once, moves=(on,)) == []
+    assert "no reason to think" in judged(replace(at_once, unfounded=frozenset({"7"})), moves=(on,))[0]
+    off = Switched(T - 1, CONTROLLER, False, "off")
+    for moves in ((), (on, off)):
+        assert "as it had been told" in judged(at_once, moves=moves)[0]
+    assert judged(at_once, moves=(on, replace(off, command=None))) == [], "by itself: nobody can know yet"
+
+
+CAME, WENT = Visit(CODE, P1, T), Visit(CODE, P1, T + 20_000)
+LET_IN = replace(with_session(opened_ms=T), unfounded=frozenset({"7"}))
+
+
+def visited(books: Books, *, works_s: int = 30, came: Visit = CAME, went: Visit | None = WENT) -> list[str]:
+    """Of a controller that was cut off, and let somebody in and out."""
+    messages = measured(*[250] * works_s, *[12] * (30 - works_s))
+    evidence = Evidence(
+        SITE,
+        (),
+        {CODE: Relay([replace(MOVES[0], at_ms=T, command=None)])},
+        {CODE: story_of(messages, hold_ms=HOLD_MS, stale_ms=STALE_MS)},
+        {CODE: frozenset()},
+        frozenset({came}),
+        frozenset() if went is None else frozenset({went}),
+    )
+    return list(judge_sessions(books, evidence))
 
 
 def test_who_was_let_in_by_a_controller_that_was_cut_off_has_a_session() -> None:
-    messages = measured(*[250] * 30)
-    story = story_of(messages, hold_ms=HOLD_MS, stale_ms=STALE_MS)
-    came, went = Visit(CODE, P1, T), Visit(CODE, P1, T + 20_000)
-    evidence = Evidence(
-        SITE, (), {CODE: Relay(())}, {CODE: story}, {CODE: frozenset()}, frozenset({came}), frozenset({went})
-    )
-    relay = {CODE: Relay([replace(MOVES[0], at_ms=T, command=None)])}
-    books = replace(with_session(opened_ms=T), unfounded=frozenset({"7"}))
-    assert list(judge_sessions(books, replace(evidence, relays=relay))) == []
-    reconciled = replace(books, sessions=(replace(books.sessions[0], reason="RECONCILED"),))
-    assert list(judge_sessions(reconciled, replace(evidence, relays=relay))) == []
-    lost = list(judge_sessions(replace(books, sessions=(), charges={}), evidence))
-    assert [each.rpartition(", ")[2] for each in lost] == ["and there is no session"]
-    (unknown,) = judge_sessions(books, replace(evidence, relays=relay, let_out=frozenset()))
+    assert visited(LET_IN) == []
+    (lost,) = visited(replace(LET_IN, sessions=(), charges={}))
+    assert lost.endswith("and there is no session")
+    (unknown,) = visited(LET_IN, went=None)
     assert "nobody knows of" in unknown
+
+
+def test_who_did_not_go_out_was_there_until_the_instrument_stopped_to_work() -> None:
+    reconciled = replace(LET_IN, sessions=(replace(LET_IN.sessions[0], reason="RECONCILED"),))
+    assert visited(reconciled, works_s=20, went=None) == []
+    (wrong,) = visited(reconciled, works_s=19, went=None)
+    assert "nobody knows of" in wrong
+    at_once = replace(reconciled, sessions=(replace(reconciled.sessions[0], ended_ms=T),), charges={})
+    assert visited(at_once, went=None) == [], "it did not work at all"
+
+
+def test_who_was_let_in_while_another_was_in_is_told_of() -> None:
+    def missed(books: Books, user: str = P2, seconds: int = 5) -> list[str]:
+        complaints = visited(books, came=Visit(CODE, user, T + 1000 * seconds))
+        return [each.rpartition(", ")[2] for each in complaints if "was let in" in each]
+
+    told = replace(BOOKS, alerts=(AlertSpan(CODE, "OFFLINE_CONFLICT", T + 30_000, None),))
+    assert missed(BOOKS) == ["and nobody was told of the conflict"]
+    assert missed(told) == missed(BOOKS, P1) == []
+    assert missed(told, seconds=20) == ["and there is no session"], "the other one was out"
 
 
 def test_a_controller_that_is_cut_off_lets_nobody_in_who_has_not_booked() -> None:

@@ -283,26 +283,34 @@ def _opened(control: Control, use: Use, at_ms: int) -> Step:
 
 
 def _assured(control: Control, said_ms: int, answers: str) -> Control:
-    """The order with a report of the relay from after it was sent, if this is one: there is no doubt any more."""
+    """The order with a report of the relay from after it was sent, if this is one; its answer leaves no doubt."""
     order = control.order
-    if order is None or order.is_reported:
+    if order is None or (order.is_reported and not order.in_doubt):
         return control
-    is_answer = answers == command_id(order.sent_ms, on=order.on)
-    if not is_answer and said_ms < order.sent_ms:
+    if answers == command_id(order.sent_ms, on=order.on):
+        return replace(control, order=replace(order, is_reported=True, in_doubt=False))
+    if said_ms < order.sent_ms or order.is_reported:
         return control
-    return replace(control, order=replace(order, is_reported=True, in_doubt=False))
+    in_doubt = order.in_doubt and order.state is not OrderState.FAILED  # it has expired: nobody obeys it any more
+    return replace(control, order=replace(order, is_reported=True, in_doubt=in_doubt))
 
 
 def _confirmed(control: Control, at_ms: int) -> Step:
     """The order, if the relay is reported as ordered; a session that waits for it opens."""
     order, state = control.order, control.state
-    if order is None or order.in_doubt or order.on is not control.signals.relay_on:
+    if order is None or order.on is not control.signals.relay_on or (order.in_doubt and not order.is_reported):
         return Step(control)
-    confirmed = replace(
-        control,
-        order=Order(order.on, OrderState.CONFIRMED, order.expires_ms, order.sent_ms, boot=control.signals.boot),
+    confirmed = Order(
+        order.on,
+        OrderState.CONFIRMED,
+        order.expires_ms,
+        order.sent_ms,
+        boot=control.signals.boot,
+        in_doubt=order.in_doubt,
+        is_reported=order.is_reported,
     )
-    return _opened(confirmed, state.use, at_ms) if isinstance(state, Opening) else Step(confirmed)
+    control = replace(control, order=confirmed)
+    return _opened(control, state.use, at_ms) if isinstance(state, Opening) else Step(control)
 
 
 def _heard(control: Control, signals: Signals, at_ms: int) -> Control:
@@ -329,12 +337,25 @@ def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool, urgent
         order = Order(on, OrderState.WAITING, expires_ms, at_ms, urgent, boot)
         return Step(replace(control, order=order))
     last = control.order
-    is_contrary = last is not None and last.on is not on and last.state is not OrderState.CONFIRMED
-    is_done = on is control.signals.relay_on and not is_contrary  # it is commanded all the same
+    in_doubt = last is not None and last.on is not on and _may_be_obeyed(last, at_ms)
+    has_failed = last is not None and last.on is not on and last.state is OrderState.FAILED
+    is_done = on is control.signals.relay_on and not (in_doubt or has_failed)  # it is commanded all the same
     state = OrderState.CONFIRMED if is_done else OrderState.SENT
-    in_doubt = is_contrary and last is not None and (last.state is OrderState.SENT or last.in_doubt)
     order = Order(on, state, expires_ms, at_ms, urgent, boot, in_doubt=in_doubt)
     return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
+
+
+def _may_be_obeyed(order: Order, at_ms: int) -> bool:
+    """May the controller do it, or what it overtook, though nothing that has been reported until now tells of it?"""
+    match order.state:
+        case OrderState.CONFIRMED:
+            return order.in_doubt and at_ms < order.expires_ms
+        case OrderState.SENT:
+            return True
+        case OrderState.WAITING | OrderState.FAILED:
+            return order.in_doubt
+        case _:
+            assert_never(order.state)
 
 
 def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
