@@ -299,18 +299,27 @@ async def _write_books(connection: asyncpg.Connection, batch: Batch, ids: Callab
             [packed(station) for station in batch.stations.values()],
         )
     if batch.snapshots:
-        taken = [(ids(each).controller_id, packed(batch.stations[each])) for each in batch.snapshots]
-        await connection.executemany(
-            "INSERT INTO snapshot VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            [(id_, batch.number, to_time(batch.at_ms), VERSION, state) for id_, state in taken],
+        await connection.execute(
+            "INSERT INTO snapshot SELECT id, $1, $2, $3, state FROM unnest($4::int[], $5::bytea[]) AS t (id, state) "
+            "ON CONFLICT DO NOTHING",
+            batch.number,
+            to_time(batch.at_ms),
+            VERSION,
+            [ids(each).controller_id for each in batch.snapshots],
+            [packed(batch.stations[each]) for each in batch.snapshots],
         )
     if batch.spans:
         await _write_segments(connection, {ids(each).instrument_id: spans for each, spans in batch.spans.items()})
     if batch.marks:
-        await connection.executemany(
-            "INSERT INTO mark VALUES ($1, $2, $3, $4) "
+        latest = {(ids(each.controller).controller_id, each.at_ms): each for each in batch.marks}
+        await connection.execute(
+            "INSERT INTO mark SELECT id, at, $1, book "
+            "FROM unnest($2::int[], $3::timestamptz[], $4::bytea[]) AS t (id, at, book) "
             "ON CONFLICT (controller_id, at) DO UPDATE SET version = excluded.version, book = excluded.book",
-            [(ids(m.controller).controller_id, to_time(m.at_ms), VERSION, packed(m.book)) for m in batch.marks],
+            VERSION,
+            [controller_id for controller_id, _ in latest],
+            [to_time(at_ms) for _, at_ms in latest],
+            [packed(each.book) for each in latest.values()],
         )
 
 
