@@ -1,11 +1,16 @@
 """The fleet: who is in it, and its timers."""
 
+from decimal import Decimal
+
 import pytest
 
 from twin.decisions import Verdict
+from twin.directory import InstrumentFact, ProjectFact, UserFact
 from twin.events import Arrival, Death, Reading, Tick
 from twin.fleet import Fleet
+from twin.parties import Project, User, UserCategory
 from twin.policy import Policy
+from twin.requests import Unlock
 from twin.rules.outcome import Outcome
 from twin.state import FOREVER_MS, NEW_TWIN, Category, Span
 
@@ -171,3 +176,22 @@ def test_time_may_be_let_pass_a_few_timers_at_a_time() -> None:
     assert len(moments) >= 6, "each goes stale, and offline, by itself"
     assert [sliced.station(each).twin for each in sliced] == [once.station(each).twin for each in once]
     assert sliced.within_reach_ms(until_ms, 10) == until_ms
+
+
+def test_a_relay_is_healed_as_soon_as_another_boot_speaks() -> None:
+    fleet = Fleet()
+    policy = Policy(walk_in=True, required_level=None)
+    fleet.seat(InstrumentFact(code="SEM", controller="c", policy=policy))
+    fleet.learn(UserFact(user=User("li", UserCategory.TEACHER, 100)))
+    fleet.learn(ProjectFact(project=Project("P", frozenset({"li"}), Decimal(1000))))
+
+    def hear(boot: str, seq: int, at_ms: int, *, relay: bool) -> list[bool | None]:
+        outcome = fleet.handle(Arrival("c", at_ms, Reading(boot, seq, at_ms, 0.0, relay=relay)))
+        return [each.relay for follows in outcome.consequences for each in follows.commands]
+
+    hear("b", 0, NOW, relay=False)
+    fleet.handle(Unlock(number=1, at_ms=NOW + 1, instrument="SEM", user="li"))
+    hear("b", 1, NOW + 2, relay=True)
+    assert hear("b", 2, NOW + 40_000, relay=False) == [], "whoever switched it off by hand had a reason"
+    assert hear("b", 3, NOW + 80_000, relay=False) == []
+    assert hear("b2", 0, NOW + 120_000, relay=False) == [True]
