@@ -169,7 +169,7 @@ class Directory:
 
     def standing(self, instrument: str, freed: tuple[str, ...]) -> tuple[Booking, ...]:
         """The bookings of an instrument but for those that have been freed, by their start."""
-        known = self.bookings(instrument)
+        known = self._by_instrument.get(instrument, ())
         if not freed:
             return known
         last = self._standing.get(instrument)

@@ -148,7 +148,8 @@ def power_changes(power: Power, policy: Policy, visits: Sequence[Visit] = ()) ->
 
 
 def _is_used(visits: Sequence[Visit], at_ms: int) -> bool:
-    return any(visit.start_ms <= at_ms < visit.end_ms for visit in visits)
+    """Is somebody at the instrument at a moment, when one of these visits is over?"""
+    return len(visits) > 1 and any(visit.start_ms <= at_ms < visit.end_ms for visit in visits)
 
 
 def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, policy: Policy) -> Occupancy:  # noqa: FBT001

@@ -78,6 +78,10 @@ class SiteWatch:
 
     def pass_time(self, at_ms: int) -> Consequences:
         """What comes due up to a moment, by what was known until then."""
+        seen = self._watch
+        if at_ms < self.due_ms and seen.asked_ms:
+            self._watch = Watch(max(seen.asked_ms, at_ms), seen.active)
+            return Consequences()
         return self._followed(at_ms, Consequences())
 
     def see_to(self, wish: Acknowledge | Resolve) -> Consequences:

@@ -68,10 +68,9 @@ class _Round:
 
     def advance(self, conditions: Mapping[AlertKind, Condition], at_ms: int) -> None:
         """All alerts at a moment, those that inhibit others first."""
-        for kind in _ORDER:
-            condition = conditions.get(kind)
-            if kind in self.active or (condition is not None and condition.standing is Standing.HOLDS):
-                self._advance(kind, condition, at_ms)
+        holding = {kind for kind, each in conditions.items() if each.standing is Standing.HOLDS}
+        for kind in sorted(holding | self.active.keys(), key=_ORDER.index):
+            self._advance(kind, conditions.get(kind), at_ms)
 
     def _advance(self, kind: AlertKind, condition: Condition | None, at_ms: int) -> None:
         hindrance = hindered(kind, self.active.values(), at_ms, self.setting)
@@ -97,8 +96,13 @@ def follow(watch: Watch, course: Course, now_ms: int, policy: Policy, setting: S
     while True:
         conditions = course(at_ms)
         going.advance(conditions, at_ms)
-        due_ms = _next_due(going.active.values(), conditions.values(), setting.silences, at_ms)
-        link_ms = min((each.link_ms for each in conditions.values() if each.link_ms > at_ms), default=FOREVER_MS)
+        due_ms = link_ms = FOREVER_MS
+        for each in conditions.values():
+            if at_ms < each.next_ms < due_ms:
+                due_ms = each.next_ms
+            if at_ms < each.link_ms < link_ms:
+                link_ms = each.link_ms
+        due_ms = min(due_ms, _next_due(going.active.values(), setting.silences, at_ms))
         if min(due_ms, link_ms) > now_ms:
             return going.watched(max(watch.asked_ms, now_ms), due_ms)
         at_ms = min(due_ms, link_ms)
@@ -124,9 +128,9 @@ def hindered(kind: AlertKind, active: Iterable[Alert], at_ms: int, setting: Sett
     return None
 
 
-def _next_due(active: Iterable[Alert], conditions: Iterable[Condition], silences: Iterable[Silence], at_ms: int) -> int:
-    """The first moment after `at_ms` at which anything may happen by itself."""
-    dues = [*map(next_due, active), *(each.next_ms for each in conditions), *(each.until_ms for each in silences)]
+def _next_due(active: Iterable[Alert], silences: Iterable[Silence], at_ms: int) -> int:
+    """The first moment after `at_ms` at which something happens to an alert by itself, or may."""
+    dues = [*map(next_due, active), *(each.until_ms for each in silences)]
     return min([due_ms for due_ms in dues if due_ms > at_ms], default=FOREVER_MS)
 
 
