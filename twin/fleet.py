@@ -169,7 +169,7 @@ class Fleet:
 
         What was due anywhere before the event happens first, each thing at its own time.
         """
-        now_ms = moment(event)
+        now_ms = event.received_ms if isinstance(event, Arrival) else moment(event)
         if self.months.due_ms == FOREVER_MS:
             self.months.begin(now_ms, self.directory.site.zone)
         if self.next_due_ms() >= now_ms:
@@ -292,7 +292,10 @@ class Fleet:
         seat.station = _with_twin(station, twin)
         self._set_timer(controller, seat, arrival.received_ms, book.due_ms)
         marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
-        rewrites = () if spans is None else (Rewrite(controller, spans),)
+        if spans is None:
+            seat.leave_trail(book)
+            return Outcome(verdict, at_ms, (controller,), (), marks)
+        rewrites = (Rewrite(controller, spans),)
         since_ms = ledger.disturbed_ms(before.book.visits, spans)
         if since_ms is None:
             seat.leave_trail(book)

@@ -156,7 +156,8 @@ def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, pol
     """The presence once a report has come into force at `at_ms`."""
     if occupancy is None:
         return Occupancy(occupied, at_ms, _end(occupied))
-    if occupied and occupancy.occupied:
+    vacant_ms = occupancy.occupied_end_ms + policy.vacancy_hold_ms
+    if occupied is occupancy.occupied and (occupied or occupancy.since_ms >= vacant_ms):
         return occupancy
     before, since_ms = occupancy_at(occupancy, at_ms - 1, policy)
     if since_ms is None or (occupied and before is not OccupancyState.OCCUPIED):
