@@ -48,9 +48,9 @@ class NewInstrument(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     name_zh: str
     name_en: str
-    model: str
-    place: str
-    category: str
+    model: str = ""
+    place: str = ""
+    category: str = ""
     value_cny: Decimal
     platform: str
     policy: dict[str, object] = {}

@@ -296,12 +296,12 @@ async def test_signs_in_and_out(page: Page, site: Site) -> None:
 async def test_the_catalogue_is_searched_and_paged(page: Page, browser: Browser) -> None:
     async with opened(Campus(120)) as site:
         await page.goto(f"{site.url}/instruments")
-        await expect(page.get_by_text("1 to 50 of 120")).to_be_visible()
+        await expect(page.get_by_text("1 – 50 of 120")).to_be_visible()
         await page.get_by_role("link", name="Next").click()
-        await expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
+        await expect(page.get_by_text("51 – 100 of 120")).to_be_visible()
         await page.get_by_label("Controller").select_option("false")
         await page.get_by_role("button", name="Search").click()
-        await expect(page.get_by_text("1 to 24 of 24")).to_be_visible()
+        await expect(page.get_by_text("1 – 24 of 24")).to_be_visible()
 
 
 async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, site: Site) -> None:

@@ -5,15 +5,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, PathParameter, QueryParameter
-from litestar.response import Redirect
-from litestar.status_codes import HTTP_303_SEE_OTHER
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from twin.interface import SilenceWish
 from web import alerts
-from web.pages.sign_in import local_path
+from web.pages.forms import Form, go_on, local_path
 from web.paging import Part, page_of, page_with
 from web.people import signed_in
 from web.shared import ThePages, TheService
@@ -71,11 +68,11 @@ async def acknowledge(
     request: Request[Any, Any, Any],
     service: TheService,
     id: Key,  # noqa: A002
-    data: Annotated[AnswerForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[AnswerForm],
 ) -> Response[Any]:
     """Take an alert upon oneself."""
     await alerts.acknowledge(service, await signed_in(service, request), id)
-    return _to(data.next)
+    return go_on(local_path(data.next))
 
 
 @post("/alerts/{id:str}/resolve", include_in_schema=False)
@@ -83,25 +80,21 @@ async def resolve(
     request: Request[Any, Any, Any],
     service: TheService,
     id: Key,  # noqa: A002
-    data: Annotated[AnswerForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[AnswerForm],
 ) -> Response[Any]:
     """Say that an alert is over."""
     await alerts.resolve(service, await signed_in(service, request), id)
-    return _to(data.next)
+    return go_on(local_path(data.next))
 
 
 @post("/alerts/silences", include_in_schema=False)
 async def silence(
     request: Request[Any, Any, Any],
     service: TheService,
-    data: Annotated[SilenceForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[SilenceForm],
 ) -> Response[Any]:
     """Have nobody told of such alerts for an hour."""
     until = datetime.fromtimestamp(service.now_ms() / 1000, UTC) + SILENCE
     wish = SilenceWish(until, data.reason, instrument=data.instrument or None, kind=data.kind or None)
     await alerts.silence(service, await signed_in(service, request), wish)
-    return _to(data.next)
-
-
-def _to(path: str) -> Redirect:
-    return Redirect(local_path(path), status_code=HTTP_303_SEE_OTHER)
+    return go_on(local_path(data.next))

@@ -5,14 +5,13 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, PathParameter
+from litestar.params import PathParameter
 from litestar.response import Redirect
-from litestar.status_codes import HTTP_303_SEE_OTHER
 from msgspec import Meta
 
 from twin.interface import UnlockWish
 from web import control
+from web.pages.forms import Form, go_on
 from web.people import signed_in
 from web.shared import TheService
 
@@ -37,7 +36,7 @@ async def unlock(
     request: Request[Any, Any, Any],
     service: TheService,
     code: Code,
-    data: Annotated[UnlockForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[UnlockForm],
 ) -> Response[Any]:
     """Ask for the instrument, and go back to its page, which says what came of it."""
     wish = UnlockWish(override_reason=data.override_reason.strip() or None, maintenance=data.maintenance)
@@ -50,7 +49,7 @@ async def lock(
     request: Request[Any, Any, Any],
     service: TheService,
     code: Code,
-    data: Annotated[LockForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[LockForm],
 ) -> Response[Any]:
     """End the session, or cut the power in an emergency, and go back to the instrument's page."""
     person = await signed_in(service, request)
@@ -62,4 +61,4 @@ async def lock(
 
 
 def _back(code: str, outcome: str) -> Redirect:
-    return Redirect(f"/instruments/{quote(code)}?outcome={outcome}#session", status_code=HTTP_303_SEE_OTHER)
+    return go_on(f"/instruments/{quote(code)}?outcome={outcome}#session")

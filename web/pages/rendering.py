@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
-from litestar.response import Redirect
-from litestar.status_codes import HTTP_200_OK, HTTP_303_SEE_OTHER
+from litestar.status_codes import HTTP_200_OK
 
 from twin.interface import Instrument, Person, Platform, Service
+from web.pages.forms import go_on
 from web.pages.languages import (
     LANGUAGES,
     Language,
@@ -66,7 +66,7 @@ class Pages:
         """Litestar's exception handler: a page for people, a problem document for programs."""
         problem = heed(request, error)
         if problem.code is Code.NOT_SIGNED_IN and _is_for_people(request):
-            return Redirect(f"/sign-in?{urlencode({'next': request.url.path})}", status_code=HTTP_303_SEE_OTHER)
+            return go_on(f"/sign-in?{urlencode({'next': request.url.path})}")
         if not _is_for_people(request):
             return answer(request, problem)
         document = document_of(problem, request.url.path)

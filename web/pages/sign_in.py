@@ -1,14 +1,11 @@
 """Signing in and out by form, without any script."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
-from litestar.response import Redirect
-from litestar.status_codes import HTTP_303_SEE_OTHER
 
+from web.pages.forms import Form, go_on, local_path
 from web.people import address_of, session_cookie, token_of
 from web.problems import Problem, document_of
 from web.shared import TheDoor, ThePages, TheService
@@ -35,7 +32,7 @@ async def sign_in(
     request: Request[Any, Any, Any],
     pages: ThePages,
     door: TheDoor,
-    data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Form[SignInForm],
 ) -> Response[Any]:
     """Sign in with the form, and go on to where one came from."""
     onward = local_path(data.next)
@@ -46,7 +43,7 @@ async def sign_in(
         return await pages.render(
             request, "sign_in.html", document.status, next=onward, problem=document, username=data.username
         )
-    return Redirect(onward, status_code=HTTP_303_SEE_OTHER, cookies=[session_cookie(request, token)])
+    return go_on(onward, session_cookie(request, token))
 
 
 @post("/sign-out", include_in_schema=False)
@@ -55,10 +52,4 @@ async def sign_out(request: Request[Any, Any, Any], service: TheService) -> Resp
     token = token_of(request)
     if token is not None:
         await service.sign_out(token)
-    return Redirect("/", status_code=HTTP_303_SEE_OTHER, cookies=[session_cookie(request, "")])
-
-
-def local_path(path: str) -> str:
-    """A path on this very site; the board for anything that might lead elsewhere."""
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_local else "/"
+    return go_on("/", session_cookie(request, ""))

@@ -22,6 +22,7 @@ class Site:
     def __init__(self, campus: Campus, settings: WebSettings | None = None) -> None:
         self.campus = campus
         self.port = 0
+        self.has_been_away = False
         self._settings = settings
         self._running = AsyncExitStack()
 
@@ -36,6 +37,7 @@ class Site:
         self.http = await self._running.enter_async_context(client)
 
     async def stop(self) -> None:
+        self.has_been_away = True
         await self._running.aclose()
 
     def board(self, query: str = "", **options: Any) -> connect:
