@@ -34,8 +34,9 @@ async def test_what_a_running_service_stores_follows_from_its_log(
         assert found["events"] > 20
 
 
+@pytest.mark.parametrize("recorded", [True, False], ids=["as recorded", "as logged by an older version"])
 async def test_a_broker_that_is_gone_stays_gone_across_a_restart(
-    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch, *, recorded: bool
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     async with registered(broker, database_url) as site:
@@ -46,6 +47,8 @@ async def test_a_broker_that_is_gone_stays_gone_across_a_restart(
         async with site.serving():
             await broker.stop()
             await until(lambda: _fired(site, "SITE_OFFLINE"))
+        if not recorded:
+            await site.sql("UPDATE writer SET version = NULL, site = NULL")
         async with site.opened():
             await asyncio.sleep(2)  # more than enough for an alert to clear
             assert await site.value("SELECT state FROM alert") == "firing"

@@ -5,13 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
-from twin.alerts import Alert, AlertState, Silence, Watch
+from twin.alerts import Silence
 from twin.replay.stored import session_row
-from twin.requests import BrokerSeen, Silenced
+from twin.requests import Silenced
 from twin.rules.outcome import SessionRecord, SessionStatus
 from twin.sessions import CloseReason, VoidReason
-from twin.state import FOREVER_MS
-from twin.station import SiteState, Station
+from twin.station import Station
 from twin.store.log import Log
 from twin.store.records import SessionBody
 from twin.store.rows import unpacked_station
@@ -28,10 +27,6 @@ SELECT id, least(
 ) AS at FROM unnest($1::int[]) AS controller (id)
 """
 _BEGINNING = "SELECT least((SELECT min(at) FROM request), (SELECT min(at) FROM fact))"
-_BROKER = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
-_SITE_ALERT = """
-SELECT body FROM alert WHERE instrument_id IS NULL AND since < $1 AND (resolved IS NULL OR resolved >= $1)
-"""
 _SESSIONS = """
 SELECT session.* FROM session JOIN unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS t (instrument, number, at)
     ON instrument_id = t.instrument AND id <= t.number AND (ended IS NULL OR ended >= t.at - $4 * interval '1 ms')
@@ -79,22 +74,6 @@ async def silences(log: Log, origin: Origin) -> list[Silence]:
     )
     told = [msgspec.json.decode(row["body"], type=Silenced).silence for row in rows]
     return [each for each in told if each.until_ms > origin.at_ms]
-
-
-async def site_state(log: Log, origin: Origin) -> SiteState:
-    """The alert about the site, if it was firing, and what was last said of the broker.
-
-    Who had been told of the alert by then, and since when it was clear, is not known any more.
-    """
-    told = await log.connection.fetchval(_BROKER, origin.number)
-    seen = None if told is None else msgspec.json.decode(told, type=BrokerSeen)
-    gone_ms = None if seen is None or seen.up else seen.at_ms
-    body = await log.connection.fetchval(_SITE_ALERT, origin.at_ms)
-    if body is None:
-        return SiteState(broker_gone_ms=gone_ms)
-    alert = msgspec.json.decode(body, type=Alert)
-    firing = {"state": AlertState.FIRING, "since_ms": alert.fired_ms, "due_ms": FOREVER_MS}
-    return SiteState(Watch(origin.at_ms, (msgspec.structs.replace(alert, **firing),)), gone_ms)
 
 
 async def _seats(log: Log, ids: Collection[int], before_ms: int) -> tuple[Seat, ...]:

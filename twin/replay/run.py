@@ -13,13 +13,14 @@ from twin.events import Arrival, Tick
 from twin.fleet import Fleet, moment
 from twin.instrument import order_key
 from twin.replay.course import Course
-from twin.replay.origin import Origin, Seat, find_origin, silences, site_state
+from twin.replay.origin import Origin, Seat, find_origin, silences
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
 from twin.requests import Corrected, Learnt, Request
 from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged
+from twin.store.restore import logged_site
 from twin.store.rows import unpacked_book
 
 GATHER_MS = 10_000
@@ -83,7 +84,7 @@ class Replay:
         for fact in await self._log.facts(origin.number):
             self._fleet.learn(self._changed(fact))
         self._fleet.silence(await silences(self._log, origin))
-        self._fleet.restore_site(await site_state(self._log, origin))
+        self._fleet.restore_site(await logged_site(self._log.connection, origin.number, origin.at_ms))
         self._fleet.accounts = await read_accounts(self._log, origin.at_ms)
         instruments = [each.instrument_id for each in self._log.ids.values()]
         self._course.owe(await read_charges(self._log, instruments, Window(0, origin.at_ms)))

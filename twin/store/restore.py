@@ -6,11 +6,13 @@ import asyncpg
 import msgspec
 
 from twin import directory
-from twin.alerts import AlertKind, Silence
+from twin.alerts import Alert, AlertKind, AlertState, Silence, Watch
 from twin.directory import Fact
+from twin.requests import BrokerSeen
 from twin.rules.accounts import Accounts
 from twin.rules.credit import CreditCause, CreditLine
 from twin.rules.outcome import Command
+from twin.state import FOREVER_MS
 from twin.station import NEW_SITE, SiteState, Station
 from twin.store.rows import to_ms, to_time, unpacked_site, unpacked_station
 from twin.store.tables import rows_of
@@ -23,6 +25,13 @@ SELECT DISTINCT ON (key) key, number, digest FROM fact WHERE starts_with(key, $1
 _FACTS = """
 SELECT body FROM fact JOIN unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted (key, number, place)
 USING (key, number) ORDER BY place
+"""
+
+_BROKER_SEEN = "SELECT body FROM request WHERE kind = 'brokerseen' AND number <= $1 ORDER BY number DESC LIMIT 1"
+_SITE_ALERT = """
+SELECT body FROM alert WHERE instrument_id IS NULL AND (
+    state = 'firing' OR resolved >= to_timestamp($1::float8 / 1000)
+) AND ($1 IS NULL OR since < to_timestamp($1::float8 / 1000)) ORDER BY since DESC LIMIT 1
 """
 
 
@@ -90,9 +99,30 @@ async def read_silences(pool: asyncpg.Pool, now_ms: int) -> list[Silence]:
 
 
 async def read_site_state(pool: asyncpg.Pool) -> SiteState:
-    """The site as last recorded. Raises IncompatibleVersionError."""
-    row = await pool.fetchrow("SELECT version, site FROM writer WHERE name = 'service' AND site IS NOT NULL")
-    return NEW_SITE if row is None else unpacked_site(row["version"], row["site"])
+    """The site as last recorded, or as it can be told from the log. Raises IncompatibleVersionError."""
+    row = await pool.fetchrow("SELECT number, version, site FROM writer WHERE name = 'service'")
+    if row is None:
+        return NEW_SITE
+    if row["site"] is None:
+        return await logged_site(pool, row["number"], None)
+    return unpacked_site(row["version"], row["site"])
+
+
+async def logged_site(connection: asyncpg.Pool | asyncpg.Connection, number: int, at_ms: int | None) -> SiteState:
+    """The site's alert, if it was firing at a moment (None: now), and what had last been said of the broker.
+
+    Who had been told of the alert by then, and since when it was clear, is not known any more.
+    """
+    told = await connection.fetchval(_BROKER_SEEN, number)
+    seen = None if told is None else msgspec.json.decode(told, type=BrokerSeen)
+    gone_ms = None if seen is None or seen.up else seen.at_ms
+    body = await connection.fetchval(_SITE_ALERT, at_ms)
+    if body is None:
+        return SiteState(broker_gone_ms=gone_ms)
+    alert = msgspec.json.decode(body, type=Alert)
+    firing = {"state": AlertState.FIRING, "since_ms": alert.fired_ms, "due_ms": FOREVER_MS}
+    asked_ms = alert.fired_ms if at_ms is None else at_ms
+    return SiteState(Watch(asked_ms, (msgspec.structs.replace(alert, **firing),)), gone_ms)
 
 
 async def read_commands(pool: asyncpg.Pool, now_ms: int) -> list[Command]:
