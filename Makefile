@@ -18,9 +18,10 @@ setup: ## Prepare .venv with everything that runs the service
 demo: setup ## Start a demo site and print its address (PAST=30d: with a past; TRACES=folder: replays recorded power traces)
 	@.venv/bin/twin demo $(if $(PAST),--past "$(PAST)") $(if $(TRACES),--traces "$(TRACES)")
 
+# Three on two cores: tests of real parts wait for them as long as they compute.
 test: check ## Check and test everything (TESTS=path for a part)
 	@.venv/bin/python -m tests.chromium
-	.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	.venv/bin/python -m pytest -n 3 --dist loadgroup $(TESTS)
 
 check: ready-for-tests ## Style, types and layers, without running anything
 	.venv/bin/python -m ruff check .

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from tests.brokers import BrokerInTest
 from tests.pasts import INSTRUMENTS, NOW
@@ -19,6 +20,7 @@ from twin.backup.archive import check_file, read_archive, read_whole
 from twin.backup.errors import BackupError
 from twin.backup.restoring import open_target
 from twin.backup.saving import save
+from twin.cli import app
 from twin.replay.extent import first_moment, last_moment
 from twin.replay.records import Window
 from twin.replay.verify import verify
@@ -82,16 +84,22 @@ async def rows(url: str) -> dict[str, list[str]]:
 
 
 async def twin(*arguments: str, said: str = "", **environment: str) -> tuple[int, str]:
+    """Run the command line; its exit code and what it said."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=said, env=environment)
+    return result.exit_code, result.output
+
+
+async def twin_process(*arguments: str, **environment: str) -> tuple[int, str]:
     """Run the command line as a process; its exit code and what it said."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from twin.cli import main; main()", *arguments),
-        stdin=pipe,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=pipe,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environment},
     )
-    output, _ = await process.communicate(said.encode())
+    output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
 
@@ -327,11 +335,11 @@ async def test_without_a_given_database_it_is_that_of_the_data_folder(
 ) -> None:
     shutil.copy(saved, tmp_path / "one.backup")
     home = {"TWIN_HOME": str(servers_home), "DATABASE_URL": ""}
-    code, said = await twin("backup", str(tmp_path / "none.backup"), **home)
+    code, said = await twin_process("backup", str(tmp_path / "none.backup"), **home)
     assert (code, "Nothing to back up" in said) == (1, True)
-    code, said = await twin("restore", str(tmp_path / "one.backup"), "--demo", **home)
+    code, said = await twin_process("restore", str(tmp_path / "one.backup"), "--demo", **home)
     assert code == 0, said
-    code, said = await twin("backup", str(tmp_path / "two.backup"), "--demo", **home)
+    code, said = await twin_process("backup", str(tmp_path / "two.backup"), "--demo", **home)
     assert code == 0, said
     program = await client_programs(PRIVATE_POSTGRES, cache_folder(), quiet)
     one, two = [await read_archive(tmp_path / f"{each}.backup", program) for each in ("one", "two")]
