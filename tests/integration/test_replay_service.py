@@ -11,6 +11,8 @@ from tests.sites import Site, now_ms, registered, until
 from twin.cli import app
 from twin.registration import NewSite, register_site
 from twin.service import open_database
+from twin.station import NEW_SITE
+from twin.store.rows import packed
 
 POLICY = {"power_hold_ms": 0, "confirm_ms": 500, "clear_ms": 1_000, "stale_after_ms": 2_000, "offline_after_ms": 3_000}
 
@@ -34,9 +36,11 @@ async def test_what_a_running_service_stores_follows_from_its_log(
         assert found["events"] > 20
 
 
-@pytest.mark.parametrize("recorded", [True, False], ids=["as recorded", "as logged by an older version"])
+@pytest.mark.parametrize(
+    "recorded", ["site", "NULL", f"'\\x{packed(NEW_SITE).hex()}'"], ids=["as it was", "nothing", "no alert"]
+)
 async def test_a_broker_that_is_gone_stays_gone_across_a_restart(
-    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch, *, recorded: bool
+    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch, recorded: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     async with registered(broker, database_url) as site:
@@ -47,8 +51,7 @@ async def test_a_broker_that_is_gone_stays_gone_across_a_restart(
         async with site.serving():
             await broker.stop()
             await until(lambda: _fired(site, "SITE_OFFLINE"))
-        if not recorded:
-            await site.sql("UPDATE writer SET version = NULL, site = NULL")
+        await site.sql(f"UPDATE writer SET site = {recorded}")  # noqa: S608 - ours
         async with site.opened():
             await asyncio.sleep(2)  # more than enough for an alert to clear
             assert await site.value("SELECT state FROM alert") == "firing"
