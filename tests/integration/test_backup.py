@@ -38,6 +38,8 @@ from twin.store.rows import to_ms
 
 SMALL_TABLES_OF_TIMESCALE = ("hypertable", "dimension", "dimension_slice", "chunk", "chunk_constraint")
 
+pytestmark = pytest.mark.xdist_group("past")  # so that it is made once
+
 
 @pytest.fixture
 def database_url(bare_database_url: str) -> str:

@@ -21,6 +21,8 @@ from twin.state import LinkState
 from twin.store.log import open_log
 from twin.store.rows import to_ms
 
+pytestmark = pytest.mark.xdist_group("past")  # so that it is made once
+
 
 @pytest.fixture
 async def lived(postgres: Postgres, past: str) -> AsyncIterator[str]:

@@ -23,6 +23,8 @@ INSERT INTO charge_line (session_id, username, at, cause, gross_cny, allowance_c
 SELECT max(id), 'ada', max(ended), 'session', 1, 0, 0, 0, 0 FROM session
 """
 
+pytestmark = pytest.mark.xdist_group("chronicle")  # so that it is made once
+
 
 @pytest.fixture(scope="module")
 async def written(postgres: Postgres, migrated: str) -> AsyncIterator[str]:
