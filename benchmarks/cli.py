@@ -125,17 +125,18 @@ def chaos(
     *,
     rounds: Annotated[int, typer.Option(min=1, help="How many times things go wrong and are put right.")] = 10,
     seed: Annotated[int, typer.Option(help="Decides what goes wrong, and when.")] = 1,
-    busy: Annotated[float, typer.Option(min=2, help="How many seconds a round goes on before the referee looks.")] = 20,
+    busy: Annotated[float, typer.Option(min=2, help="How many seconds a round goes on before the referee looks.")] = 10,
     scale: Annotated[
         float, typer.Option(min=0.01, max=1, help="How long outages last: 1 for processes stopped 5 to 60 s.")
     ] = 1.0,
+    sites: Annotated[int, typer.Option(min=1, max=20, help="How many sites share the rounds, at the same time.")] = 3,
     as_json: AsJson = False,
 ) -> None:
     """Service, broker, database and controllers as processes, killed, stopped and cut off at random; then the books.
 
     A referee who knows what the controllers really did compares after each round. Exit code 1 if anything differs.
     """
-    plan = ChaosPlan(rounds=rounds, seed=seed, busy_s=busy, scale=scale)
+    plan = ChaosPlan(rounds=rounds, seed=seed, sites=sites, busy_s=busy, scale=scale)
     result = _run(lambda progress: chaos_bench.run(plan, progress))
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())

@@ -52,7 +52,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     rounds: int = 100
     seed: int = 1
-    busy_s: float = 20.0
+    sites: int = 3
+    """At a time, each of which takes its share of the rounds: most of a round is waiting."""
+    busy_s: float = 10.0
     """How long a round goes on before all is put right."""
     scale: float = 0.5
     """Of how long each fault lasts."""

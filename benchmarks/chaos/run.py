@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import chain
 
 import asyncpg
 import msgspec
@@ -55,6 +57,9 @@ class Result(msgspec.Struct, frozen=True):
     """How often the service ended by itself."""
     worst_catch_up_s: float
     differences: tuple[str, ...]
+
+
+_COUNTS = "rounds readings messages forgotten attempts sessions let_in void charges service_ends".split()  # noqa: SIM905
 
 
 class Chaos:
@@ -212,10 +217,40 @@ def _told(faults: tuple[Fault, ...]) -> str:
 async def run(plan: Plan, progress: Progress) -> Result:
     """Carry it out. Raises BenchError or ServersError where it cannot be done."""
     started_s = time.monotonic()
+    shares = [range(first, plan.rounds, plan.sites) for first in range(min(plan.sites, plan.rounds))]
+    results = await asyncio.gather(*(_share(plan, numbers, progress) for numbers in shares))
+    return _together(results, time.monotonic() - started_s)
+
+
+async def _share(plan: Plan, numbers: Iterable[int], progress: Progress) -> Result:
+    """These rounds, at a site of their own."""
+    started_s = time.monotonic()
     async with opened(plan, progress) as running, signed_in(running.site, running.http, plan.seed) as people:
         chaos = Chaos(plan, progress, running, people)
-        for number in range(plan.rounds):
+        for number in numbers:
             await chaos.round(number)
             if chaos.is_lost:
                 break
         return chaos.result(time.monotonic() - started_s)
+
+
+def _together(results: Sequence[Result], seconds: float) -> Result:
+    """What several sites came to."""
+    first = results[0]
+    counts = {name: sum(getattr(each, name) for each in results) for name in _COUNTS}
+    return msgspec.structs.replace(
+        first,
+        **counts,
+        seconds=round(seconds, 1),
+        faults=_summed(each.faults for each in results),
+        not_run=_summed(each.not_run for each in results),
+        worst_catch_up_s=max(each.worst_catch_up_s for each in results),
+        differences=tuple(chain.from_iterable(each.differences for each in results)),
+    )
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))

@@ -219,7 +219,7 @@ def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
         if lines:
             yield f"never opened, and is charged {lines}"
         return
-    if [cause for cause, _ in lines].count("session") != (session.ended_ms > session.opened_ms):
+    if [cause for cause, _ in lines].count("session") != 1:
         yield f"has the charges {lines}, and should have one"
     tariff, story = evidence.site.tariffs[session.instrument], evidence.stories[session.instrument]
     overrun_ms = FOREVER_MS if session.slot_end_ms is None else session.slot_end_ms + GRACE_MS

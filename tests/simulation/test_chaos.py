@@ -36,7 +36,20 @@ def temporary(servers_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_nothing_is_lost_and_nothing_twice(temporary: Path) -> None:
-    arguments = ("chaos", "--rounds", "4", "--busy", "6", "--scale", "0.1", "--seed", str(SEED), "--json")
+    arguments = (
+        "chaos",
+        "--rounds",
+        "4",
+        "--sites",
+        "2",
+        "--busy",
+        "6",
+        "--scale",
+        "0.1",
+        "--seed",
+        str(SEED),
+        "--json",
+    )
     told = CliRunner().invoke(app, arguments)
     assert told.exit_code == 0, told.output
     result = msgspec.json.decode(told.stdout, type=Result)

@@ -195,7 +195,8 @@ def test_who_did_not_go_out_was_there_until_the_instrument_stopped_to_work() -> 
     assert visited(reconciled, works_s=20, went=None) == []
     (wrong,) = visited(reconciled, works_s=19, went=None)
     assert "nobody knows of" in wrong
-    at_once = replace(reconciled, sessions=(replace(reconciled.sessions[0], ended_ms=T),), charges={})
+    nothing = {"7": [("session", Decimal(0))]}
+    at_once = replace(reconciled, sessions=(replace(reconciled.sessions[0], ended_ms=T),), charges=nothing)
     assert visited(at_once, went=None) == [], "it did not work at all"
 
 
