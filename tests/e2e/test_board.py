@@ -165,8 +165,8 @@ async def test_a_lost_connection_is_told_and_made_good(page: Page, site: Site) -
 @pytest.mark.parametrize(
     ("status", "components", "words"),
     [
-        ("down", {"database": {"status": "down"}, "broker": {"status": "ok"}}, "the database is away"),
-        ("degraded", {"database": {"status": "ok"}, "broker": {"status": "down"}}, "the broker is away"),
+        ("down", {"database": {"status": "down"}, "broker": {"status": "ok"}}, "database cannot be reached"),
+        ("degraded", {"database": {"status": "ok"}, "broker": {"status": "down"}}, "broker cannot be reached"),
         ("degraded", {"database": {"status": "ok"}, "broker": {"status": "ok"}}, "42 s behind"),
     ],
 )

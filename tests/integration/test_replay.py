@@ -220,7 +220,7 @@ async def test_what_would_have_been_is_shown_side_by_side(chronicle: str, tmp_pa
 async def test_a_file_that_cannot_be_used_is_named(chronicle: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     for text, words in [
-        ("nigth_percent = 50", "no nigth_percent"),
+        ("nigth_percent = 50", "unknown name: nigth_percent"),
         ("use_percent = -1", "use_percent"),
         ("=", "cannot be read"),
     ]:

@@ -192,10 +192,10 @@ async def test_a_conflict_says_what_does_not_agree(site: Site) -> None:
     conflicts = (ConflictView("revoked", alert.since, "li"), ConflictView("unknown_card", alert.since, None))
     site.campus.firing[alert.id] = msgspec.structs.replace(alert, conflicts=conflicts)
     english = await page(site, "guard", "/alerts")
-    assert "let in by a grant that had been withdrawn · li" in english
+    assert "let in by a permission that had been withdrawn · li" in english
     assert "let in an unknown card" in english
     chinese = await page(site, "guard", "/alerts", **{"accept-language": "zh-CN"})
-    assert "离线期间的记录有冲突" in chinese
+    assert "离线期间的使用与记录冲突" in chinese
     assert "凭已撤销的授权放行 · li" in chinese
 
 
@@ -246,7 +246,7 @@ async def test_a_session_has_its_minutes_and_lines(site: Site) -> None:
     text = await page(site, "li", "/sessions/s1")
     assert "ended by its user" in text
     assert "2025-10-09 16:53" in text
-    assert "Lines in the account" in text
+    assert "Account entries" in text
     assert text.count('<td class="number">100.00</td>') == 2
     assert "−20.00" in text
     assert (await browse(site, "wang", "/sessions/s1")).status_code == 403

@@ -108,7 +108,7 @@ async def _rows(file: Path, program: Program, schema: str, table: str) -> list[M
 def _said(listed: str, pattern: str) -> str:
     found = re.search(pattern, listed)
     if found is None:
-        raise BackupError(f"pg_restore says nothing like {pattern!r} of this backup.")
+        raise BackupError(f"This backup cannot be read: pg_restore does not show {pattern!r} for it.")
     return found[1]
 
 

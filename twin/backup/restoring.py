@@ -90,7 +90,7 @@ class Target:
         try:
             return msgspec.convert(dict(await self._connection.fetchrow(_HELD) or {}), Held)
         except asyncpg.UndefinedTableError as error:
-            raise BackupError(f"The database is not whole ({error}): choose an empty one.") from error
+            raise BackupError(f"The database is incomplete ({error}): choose an empty one.") from error
 
     async def check(self, archive: Archive) -> None:
         """Raise BackupError where the backup does not fit this server, or this program."""

@@ -46,7 +46,7 @@ def backup(
     *,
     demo: Demo = False,
 ) -> None:
-    """Write one moment of the whole database into FILE, in pg_dump's custom format; a service may run meanwhile.
+    """Back up the whole database, as it is at one moment, into FILE; a service may run meanwhile.
 
     The database is `DATABASE_URL`, else that of the service that runs here, else that of the last one that did.
     Personal data and the digests of passwords stand in the file: only its owner can read it.

@@ -57,7 +57,8 @@ def demo(
         typer.Option(exists=True, file_okay=False, help="Folder with recorded power traces (CSV, .gz) to replay."),
     ] = None,
     past: Annotated[
-        str | None, typer.Option(metavar="30d", help="Live through so many days first, in virtual time; once.")
+        str | None,
+        typer.Option(metavar="30d", help="Simulate so many days of history first. Only a new demo can have a past."),
     ] = None,
     *,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the earlier demo and start anew.")] = False,

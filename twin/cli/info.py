@@ -14,7 +14,7 @@ def info(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: passwords included, so keep it safe.")] = False,
 ) -> None:
-    """Say where the running service is.
+    """Show where the running service is.
 
     With `--json` everything another program needs to join it: HTTP, MQTT, database, and a demo's accounts.
 

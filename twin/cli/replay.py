@@ -42,14 +42,17 @@ Examples:
 def replay(
     *,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="WHEN", help="RFC 3339, or a date where the site is. [default: all]")
+        str | None,
+        typer.Option("--from", metavar="WHEN", help="RFC 3339, or a date in the site's time zone. [default: all]"),
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="WHEN", help="Exclusive. [default: as far as it goes]")
+        str | None, typer.Option("--to", metavar="WHEN", help="The end, not included. [default: the end of the log]")
     ] = None,
     instrument: Annotated[
         list[str] | None,
-        typer.Option(metavar="CODE", help="Only this one; may be given more than once. Others charge no project then."),
+        typer.Option(
+            metavar="CODE", help="Only this one; may be repeated. What others charged to projects is left out then."
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Compare with what is stored.")] = False,
     policy: Annotated[
@@ -60,16 +63,16 @@ def replay(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help=f"List every difference, not just {_MOST}.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="What would have been, for spreadsheets.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The comparison as CSV.")] = False,
 ) -> None:
-    """Tell the stored log to the rules again: does everything follow from it, or what would have been?
+    """Run the stored log through the rules again: check what is stored, or see what other rules would have brought.
 
     `--verify` compares sessions, ledger, alerts and charges with what is stored; exit code 1 if anything differs.
     `--policy` and `--tariff` show what would have been billed and alerted by other policies and prices. Nothing is ever
-    written, and a running service is not disturbed: what is looked at is one moment.
+    written, and a running service is not disturbed: one snapshot of the database is read.
     """
     if check == bool(policy or tariff):
-        raise typer.BadParameter("say what to replay for: either --verify, or --policy and --tariff")
+        raise typer.BadParameter("choose either --verify, or --policy and --tariff")
     if as_csv and check:
         raise typer.BadParameter("is for --policy and --tariff", param_hint="--csv")
     errors = Console(stderr=True)

@@ -150,10 +150,10 @@ def _tables(path: Path | None, names: frozenset[str]) -> dict[str | None, Mappin
     content = _content(path)
     own = content.pop("instrument", {}) if isinstance(content, dict) else None
     if not isinstance(own, dict) or not all(isinstance(each, dict) for each in own.values()):
-        raise OverrideError(f"{path}: what is for one instrument stands in a table [instrument.CODE]")
+        raise OverrideError(f"{path}: settings of one instrument belong in a table [instrument.CODE]")
     tables: dict[str | None, Mapping[str, Any]] = {None: content, **own}
     if unknown := {name for table in tables.values() for name in table} - names:
-        raise OverrideError(f"{path}: there is no {', '.join(sorted(unknown))}")
+        raise OverrideError(f"{path}: unknown name: {', '.join(sorted(unknown))}")
     return tables
 
 

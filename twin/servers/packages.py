@@ -77,7 +77,9 @@ async def _download_and_unpack(recipe: Recipe, root: Path, apt: Path, progress: 
     download = [*command, "install", "--download-only", *recipe.packages]
     failure = await _run_apt(download, f"Downloading {recipe.name}", progress)
     if failure:
-        raise ServersError(f"Debian's packages could not be downloaded: {listed or failure}\nStart again to go on.")
+        raise ServersError(
+            f"Debian's packages could not be downloaded: {listed or failure}\nRun the same command again to continue."
+        )
     await _run_apt([*command, "autoclean"], "Tidying up", quiet)  # an earlier attempt may have fetched older versions
     unpacked = _empty_folder(root.with_name(f"{root.name}.unfinished"))
     try:

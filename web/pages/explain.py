@@ -47,20 +47,20 @@ def _back_in_service(remedy: Data, voice: Voice) -> Iterator[str]:
 
 
 def _link_online(remedy: Data, voice: Voice) -> Iterator[str]:
-    yield voice.say(_("It is {link}."), link=voice.translate(LINKS[LinkState(remedy["link"])]))
+    yield voice.say(_("The controller is {link}."), link=voice.translate(LINKS[LinkState(remedy["link"])]))
     yield voice.translate(_("Hold your card to the reader at the instrument, or wait until the controller is back."))
 
 
 def _account_renewed(remedy: Data, voice: Voice) -> Iterator[str]:
     if remedy["disabled"]:
-        yield voice.translate(_("It is disabled: ask the administration to enable it."))
+        yield voice.translate(_("The account is disabled: ask the administration to enable it."))
     if remedy["expired"]:
-        yield voice.say(_("It ran out at {time}: ask for an extension."), time=voice.at(remedy["expired"]))
+        yield voice.say(_("The account expired at {time}: ask for an extension."), time=voice.at(remedy["expired"]))
 
 
 def _suspension_over(remedy: Data, voice: Voice) -> Iterator[str]:
     if remedy["credit_missing"]:
-        yield voice.say(_("Points of credit missing: {n}."), n=remedy["credit_missing"])
+        yield voice.say(_("Credit points missing: {n}."), n=remedy["credit_missing"])
     if remedy["until"]:
         yield voice.say(_("Banned until {time}."), time=voice.at(remedy["until"]))
     elif remedy["banned"]:
@@ -74,7 +74,7 @@ def _project_that_pays(remedy: Data, voice: Voice) -> Iterator[str]:
     if remedy["instead"]:
         yield voice.say(_("Could pay instead: {projects}."), projects=", ".join(remedy["instead"]))
     if remedy["from"]:
-        yield voice.say(_("One becomes valid at {time}."), time=voice.at(remedy["from"]))
+        yield voice.say(_("A project becomes valid at {time}."), time=voice.at(remedy["from"]))
     if not remedy["instead"] and not remedy["from"]:
         yield voice.translate(_("Ask the head of a project to let you charge it."))
 
@@ -83,9 +83,9 @@ def _qualification_held(remedy: Data, voice: Voice) -> Iterator[str]:
     level = voice.translate(LEVELS_HELD[Level(remedy["level"])])
     yield voice.say(_("Needs the level “{level}” for {instrument}."), level=level, instrument=remedy["instrument"])
     if remedy["expired"]:
-        yield voice.say(_("The last one ran out at {time}."), time=voice.at(remedy["expired"]))
+        yield voice.say(_("The qualification expired at {time}."), time=voice.at(remedy["expired"]))
     if remedy["from"]:
-        yield voice.say(_("The one that is granted begins at {time}."), time=voice.at(remedy["from"]))
+        yield voice.say(_("The qualification is valid from {time} on."), time=voice.at(remedy["from"]))
 
 
 def _funds_added(remedy: Data, voice: Voice) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _opened(remedy: Data, voice: Voice) -> Iterator[str]:
     if remedy["at"]:
         yield voice.say(_("Opens at {time}."), time=voice.at(remedy["at"]))
     else:
-        yield voice.translate(_("No opening is in sight."))
+        yield voice.translate(_("There are no opening hours in the near future."))
 
 
 def _session_ended(remedy: Data, voice: Voice) -> Iterator[str]:

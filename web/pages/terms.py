@@ -29,7 +29,7 @@ REFUSALS: Final[dict[AccessCode, str]] = {
 }
 CAUSES: Final[dict[DowntimeCause, str]] = {
     DowntimeCause.FAULT: _("It has a fault."),
-    DowntimeCause.OUTAGE: _("It is down as planned."),
+    DowntimeCause.OUTAGE: _("It is out of service as planned."),
     DowntimeCause.RETIRED: _("It has been retired."),
 }
 LINKS: Final[dict[LinkState, str]] = {
@@ -62,8 +62,8 @@ ENDINGS: Final[dict[str, str]] = {
     CloseReason.SLOT_END: _("its time was over"),
     CloseReason.IDLE: _("nobody used it"),
     CloseReason.EMERGENCY: _("emergency stop"),
-    CloseReason.RECONCILED: _("end found in the readings"),
-    VoidReason.NOT_CONFIRMED: _("power was not confirmed on"),
+    CloseReason.RECONCILED: _("end worked out from the readings"),
+    VoidReason.NOT_CONFIRMED: _("the controller did not confirm that power is on"),
     VoidReason.REFUSED: _("the controller refused"),
     VoidReason.WITHDRAWN: _("withdrawn before it began"),
 }
@@ -91,14 +91,14 @@ ALERTS: Final[dict[AlertKind, str]] = {
     AlertKind.NO_SHOW: _("Booked, and nobody came"),
     AlertKind.OVERRUN: _("Runs into somebody else's booking"),
     AlertKind.CONTROLLER_OFFLINE: _("Controller offline"),
-    AlertKind.OFFLINE_CONFLICT: _("Does not agree with what happened offline"),
+    AlertKind.OFFLINE_CONFLICT: _("Use while offline conflicts with the records"),
     AlertKind.CLOCK_SKEW: _("Controller's clock is wrong"),
     AlertKind.SITE_OFFLINE: _("Site offline"),
 }
 CONFLICTS: Final[dict[Conflict, str]] = {
-    Conflict.NOT_ISSUED: _("let in without a grant"),
-    Conflict.REVOKED: _("let in by a grant that had been withdrawn"),
-    Conflict.OUTSIDE: _("let in outside the time of the grant"),
+    Conflict.NOT_ISSUED: _("let in without permission"),
+    Conflict.REVOKED: _("let in by a permission that had been withdrawn"),
+    Conflict.OUTSIDE: _("let in outside the permitted time"),
     Conflict.UNKNOWN_CARD: _("let in an unknown card"),
     Conflict.OVERLAP: _("another session was going on"),
 }

@@ -44,13 +44,17 @@ _SCRIPT = {
     "noReading": _("no reading"),
     "mean": _("mean"),
     "highest": _("highest"),
-    "noPower": _("Nothing was read in this time."),
+    "noPower": _("There are no readings in this time."),
     "failed": _("This could not be loaded."),
     "databaseAway": _(
-        "Degraded: the database is away. Nothing can be unlocked; sessions can be ended, power can be cut."
+        "The database cannot be reached. Nothing can be unlocked; sessions can be ended, and power can be cut."
     ),
-    "brokerAway": _("Degraded: the broker is away. Controllers can neither be heard nor told anything."),
-    "behind": _("Degraded: the service is catching up and {n} s behind. Nothing can be unlocked until it is abreast."),
+    "brokerAway": _(
+        "The message broker cannot be reached. Nothing arrives from the controllers, and no command reaches them."
+    ),
+    "behind": _(
+        "The service is catching up on messages, {n} s behind. Nothing can be unlocked until it has caught up."
+    ),
     "online": _("online"),
     "stale": _("stale"),
     "offline": _("offline"),

@@ -83,8 +83,8 @@ def test_people_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"nigth_percent": 50}, "no nigth_percent"),
-        ({"instrument": {"SEM": {"from_ms": 1}}}, "no from_ms"),
+        ({"nigth_percent": 50}, "unknown name: nigth_percent"),
+        ({"instrument": {"SEM": {"from_ms": 1}}}, "unknown name: from_ms"),
         ({"instrument": {"SEM": 7}}, r"\[instrument.CODE\]"),
         ({"instrument": 7}, r"\[instrument.CODE\]"),
         ("night", r"\[instrument.CODE\]"),

@@ -63,7 +63,7 @@ def test_every_remedy_has_its_sentences_in_both_languages(remedy: Remedy, _shown
     [
         (Opened(START_MS + HOUR_MS), ("Opens at 17:53.",)),
         (Opened(START_MS + 24 * HOUR_MS), ("Opens at 10-10 16:53.",)),
-        (Opened(None), ("No opening is in sight.",)),
+        (Opened(None), ("There are no opening hours in the near future.",)),
         (
             QualificationHeld("SEM-000", Level.INDEPENDENT, None, None),
             ("Needs the level “independent” for SEM-000.",),
