@@ -46,6 +46,7 @@ import msgspec
 from twin.parties import Booking, RunningSession, User, is_theirs
 from twin.permission import AccessDecision
 from twin.policy import Cut, Policy
+from twin.rules import orders
 from twin.rules.session_timers import Due, Timer, ends_ms, goes_on, idle_total, next_timer, slot_end
 from twin.sessions import (
     CloseReason,
@@ -64,7 +65,6 @@ from twin.sessions import (
     Order,
     OrderState,
     OverrunBegan,
-    RelayCommanded,
     SessionClosed,
     SessionOpened,
     SessionRecorded,
@@ -138,9 +138,9 @@ def observe(
     before = _before(control, at_ms, bookings, policy)
     said_ms = at_ms if event_ms is None else event_ms
     heard = _heard(before.control, signals, at_ms)
-    known = _assured(heard, said_ms, answers) if is_report else heard
+    known = orders.assured(heard, said_ms, answers) if is_report else heard
     was_online = before.control.signals.is_online(at_ms)
-    sent = _sent_again(known, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(known)
+    sent = orders.sent_again(known, at_ms, policy) if signals.is_online(at_ms) and not was_online else Step(known)
     return _then(before, _then(sent, _confirmed(sent.control, said_ms)))
 
 
@@ -150,16 +150,11 @@ def command_refused(
     """The controller answers that it will not do a command; None: the last one. Others are past already."""
     before = _before(control, at_ms, bookings, policy)
     order = before.control.order
-    if order is None or not _may_be_refused(order, at_ms):
+    if order is None or not orders.may_be_refused(order, at_ms):
         return before
     if command not in {None, command_id(order.sent_ms, on=order.on)}:
         return before
     return _then(before, _failed(before.control, order, at_ms, Failure.REFUSED, policy))
-
-
-def _may_be_refused(order: Order, at_ms: int) -> bool:
-    """Is it waited for, or was it only found done already, so that the answer may still come?"""
-    return order.state is OrderState.SENT or (order.state is OrderState.CONFIRMED and at_ms < order.expires_ms)
 
 
 def close(
@@ -183,7 +178,7 @@ def close(
         case Free() | Cooldown():
             is_emergency = reason is CloseReason.EMERGENCY and before.control.signals.has_relay
             ignored = Step(before.control, (Ignored(at_ms, Ignorance.NO_SESSION),))
-            after = _commanded(before.control, at_ms, policy, on=False, urgent=True) if is_emergency else ignored
+            after = orders.commanded(before.control, at_ms, policy, on=False, urgent=True) if is_emergency else ignored
         case _:
             assert_never(state)
     return _then(before, after)
@@ -223,7 +218,7 @@ def left(control: Control, at_ms: int, policy: Policy) -> Step:
     is_off = signals.relay_on is False or not signals.has_relay
     if is_off or not cuts or not isinstance(control.state, Free):
         return Step(control)
-    return _commanded(control, at_ms, policy, on=False)
+    return orders.commanded(control, at_ms, policy, on=False)
 
 
 def tap_means(control: Control, user: User) -> TapMeaning:
@@ -272,7 +267,7 @@ def _begun(control: Control, use: Use, policy: Policy) -> Step:
     recorded = Step(replace(control, state=Opening(use)), (*ended, SessionRecorded(at_ms, use)))
     if not control.signals.has_relay:
         return _then(recorded, _opened(replace(recorded.control, order=None), use, at_ms))
-    commanded = _then(recorded, _commanded(recorded.control, at_ms, policy, on=True))
+    commanded = _then(recorded, orders.commanded(recorded.control, at_ms, policy, on=True))
     return _then(commanded, _confirmed(commanded.control, at_ms))
 
 
@@ -282,34 +277,12 @@ def _opened(control: Control, use: Use, at_ms: int) -> Step:
     return Step(replace(control, state=state), (SessionOpened(opened_ms, use.id),))
 
 
-def _assured(control: Control, said_ms: int, answers: str) -> Control:
-    """The order with a report of the relay from after it was sent, if this is one; its answer leaves no doubt."""
-    order = control.order
-    if order is None or (order.is_reported and not order.in_doubt):
-        return control
-    if answers == command_id(order.sent_ms, on=order.on):
-        return replace(control, order=replace(order, is_reported=True, in_doubt=False))
-    if said_ms < order.sent_ms or order.is_reported:
-        return control
-    in_doubt = order.in_doubt and order.state is not OrderState.FAILED  # it has expired: nobody obeys it any more
-    return replace(control, order=replace(order, is_reported=True, in_doubt=in_doubt))
-
-
 def _confirmed(control: Control, at_ms: int) -> Step:
     """The order, if the relay is reported as ordered; a session that waits for it opens."""
-    order, state = control.order, control.state
-    if order is None or order.on is not control.signals.relay_on or (order.in_doubt and not order.is_reported):
+    state, order = control.state, orders.confirmed(control)
+    if order is None:
         return Step(control)
-    confirmed = Order(
-        order.on,
-        OrderState.CONFIRMED,
-        order.expires_ms,
-        order.sent_ms,
-        boot=control.signals.boot,
-        in_doubt=order.in_doubt,
-        is_reported=order.is_reported,
-    )
-    control = replace(control, order=confirmed)
+    control = replace(control, order=order)
     return _opened(control, state.use, at_ms) if isinstance(state, Opening) else Step(control)
 
 
@@ -319,62 +292,7 @@ def _heard(control: Control, signals: Signals, at_ms: int) -> Control:
     if isinstance(state, Open) and at_ms > state.idle_told_ms:
         idle_ms = min(idle_total(state, control.signals, at_ms), max(0, at_ms - signals.busy_until_ms))
         state = replace(state, idle_ms=idle_ms, idle_told_ms=at_ms)
-    return replace(control, state=state, signals=signals, order=_drifted(control.order, signals, at_ms))
-
-
-def _drifted(order: Order | None, signals: Signals, at_ms: int) -> Order | None:
-    """The order once the relay that it was confirmed by is reported otherwise."""
-    has_drifted = signals.relay_on is not None and order is not None and order.on is not signals.relay_on
-    if order is None or order.state is not OrderState.CONFIRMED or order.drift_ms is not None or not has_drifted:
-        return order
-    return replace(order, drift_ms=at_ms)
-
-
-def _commanded(control: Control, at_ms: int, policy: Policy, *, on: bool, urgent: bool = False) -> Step:
-    """The relay ordered on or off: at once, or when the controller can be heard again."""
-    expires_ms, boot = at_ms + policy.command_timeout_ms, control.signals.boot
-    if not control.signals.is_online(at_ms):
-        order = Order(on, OrderState.WAITING, expires_ms, at_ms, urgent, boot)
-        return Step(replace(control, order=order))
-    last = control.order
-    in_doubt = last is not None and last.on is not on and _may_be_obeyed(last, at_ms)
-    has_failed = last is not None and last.on is not on and last.state is OrderState.FAILED
-    is_done = on is control.signals.relay_on and not (in_doubt or has_failed)  # it is commanded all the same
-    state = OrderState.CONFIRMED if is_done else OrderState.SENT
-    order = Order(on, state, expires_ms, at_ms, urgent, boot, in_doubt=in_doubt)
-    return Step(replace(control, order=order), (RelayCommanded(at_ms, on, expires_ms),))
-
-
-def _may_be_obeyed(order: Order, at_ms: int) -> bool:
-    """May the controller do it, or what it overtook, though nothing that has been reported until now tells of it?"""
-    match order.state:
-        case OrderState.CONFIRMED:
-            return order.in_doubt and at_ms < order.expires_ms
-        case OrderState.SENT:
-            return True
-        case OrderState.WAITING | OrderState.FAILED:
-            return order.in_doubt
-        case _:
-            assert_never(order.state)
-
-
-def _sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
-    """The controller is back: what it was not told, or did not do, it is told now. A session waits no longer for it."""
-    order, state = control.order, control.state
-    if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
-        return Step(control)
-    expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
-    sent = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=0, is_reported=False)
-    return Step(replace(control, order=sent), (RelayCommanded(at_ms, order.on, expires_ms),))
-
-
-def _healed(control: Control, order: Order, at_ms: int, policy: Policy) -> Step:
-    """The relay has drifted: it is commanded again."""
-    expires_ms = at_ms + policy.command_timeout_ms
-    again = replace(
-        order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=order.tries + 1, is_reported=False
-    )
-    return Step(replace(control, order=again), (RelayCommanded(at_ms, order.on, expires_ms),))
+    return replace(control, state=state, signals=signals, order=orders.drifted(control.order, signals, at_ms))
 
 
 def _happened(control: Control, due: Due, bookings: Sequence[Booking], policy: Policy) -> Step:
@@ -383,7 +301,7 @@ def _happened(control: Control, due: Due, bookings: Sequence[Booking], policy: P
         case _, Order() as order if due.timer is Timer.COMMAND_EXPIRED:
             return _failed(control, order, due.at_ms, Failure.NOT_CONFIRMED, policy)
         case _, Order() as order if due.timer is Timer.DRIFT:
-            return _healed(control, order, due.at_ms, policy)
+            return orders.healed(control, order, due.at_ms, policy)
         case Open() as state, _:
             return _timed(control, state, due, bookings, policy)
         case Cooldown() as state, _:
@@ -408,8 +326,7 @@ def _timed(control: Control, state: Open, due: Due, bookings: Sequence[Booking],
 def _failed(control: Control, order: Order, at_ms: int, failure: Failure, policy: Policy) -> Step:
     """A command that came to nothing; a session that waited for it is void."""
     told = () if order.tries else (CommandFailed(at_ms, order.on, failure),)  # that it has drifted is known already
-    in_doubt = failure is Failure.NOT_CONFIRMED and not order.is_reported  # it may be done, and the report on its way
-    failed = Step(replace(control, order=replace(order, state=OrderState.FAILED, in_doubt=in_doubt)), told)
+    failed = Step(replace(control, order=orders.failed(order, failure)), told)
     if not isinstance(control.state, Opening):
         return failed
     reason = VoidReason.REFUSED if failure is Failure.REFUSED else VoidReason.NOT_CONFIRMED
@@ -418,7 +335,7 @@ def _failed(control: Control, order: Order, at_ms: int, failure: Failure, policy
 
 def _voided(control: Control, state: Opening, reason: VoidReason, at_ms: int, policy: Policy) -> Step:
     voided = Step(replace(control, state=Free()), (SessionVoided(at_ms, state.use.id, reason),))
-    return _then(voided, _commanded(voided.control, at_ms, policy, on=False))
+    return _then(voided, orders.commanded(voided.control, at_ms, policy, on=False))
 
 
 def _warned(control: Control, state: Open, at_ms: int, bookings: Sequence[Booking]) -> Step:
@@ -445,7 +362,7 @@ def _closed(
     cuts = policy.cut is Cut.AT_ONCE or reason is CloseReason.EMERGENCY
     if not (cuts and control.signals.has_relay):
         return closed
-    return _then(closed, _commanded(closed.control, at_ms, policy, on=False, urgent=True))
+    return _then(closed, orders.commanded(closed.control, at_ms, policy, on=False, urgent=True))
 
 
 def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, policy: Policy) -> Step:
@@ -456,4 +373,4 @@ def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, 
         return ended
     if reason is CooldownEnd.RAN_OUT:
         return _then(ended, Step(ended.control, (UnsafeToCut(at_ms, state.use.id),)))
-    return _then(ended, _commanded(ended.control, at_ms, policy, on=False))
+    return _then(ended, orders.commanded(ended.control, at_ms, policy, on=False))
