@@ -5,61 +5,31 @@ The only owner of state. It knows no clock, waits for nothing and does no input 
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 
 import msgspec
 
 from twin.alerts import AlertKind, Silence
 from twin.decisions import Mark, Rewrite, Verdict
 from twin.directory import BookingFact, Directory, Fact, GrantsFact, InstrumentFact, SiteFact
-from twin.events import Arrival, Event, Reading, Tick
+from twin.events import Arrival, Event, Tick
 from twin.instrument import apply, next_change, order_key
 from twin.parties import Booking
 from twin.permission import AccessDecision
 from twin.policy import Policy
-from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock
+from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock, moment
 from twin.rules import access, engine, grants, ledger
 from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
 from twin.rules.months import Months
-from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, Refold
+from twin.rules.outcome import Answer, Bill, Billed, Consequences, Outcome, together
 from twin.rules.site import SiteWatch, gone_since
 from twin.rules.turn import offline
 from twin.rules.turn.state import Changed, Heard, Scene, outages_of
 from twin.rules.watch import Setting
+from twin.seat import Seat, only_confirms, shared, with_twin
 from twin.sessions import OrderState
-from twin.state import FOREVER_MS, NEW_TWIN, Book, OrderKey, Outage, Physics, Span, Twin, Visit
+from twin.state import FOREVER_MS, NEW_TWIN, Book, Outage, Span, Twin, Visit
 from twin.station import NEW_STATION, SiteState, Station
-
-TRAIL_EVERY_MS = 60_000
-TRAIL_LENGTH = 3
-"""Messages overtaken by a few minutes are common; with a few books of that time no mark need be read for them."""
-
-
-class _Seat:
-    """One station in the fleet, what is set for it, its last books, and when its timer is set."""
-
-    __slots__ = ("fact", "refolding", "rules_due_ms", "station", "timer_ms", "trail")
-
-    def __init__(self, station: Station, fact: InstrumentFact) -> None:
-        self.station = station
-        self.fact = fact
-        self.timer_ms = FOREVER_MS
-        self.rules_due_ms = FOREVER_MS
-        """When the rules have something to do though nobody says anything; what only confirms does not change it."""
-        self.trail: tuple[Book, ...] = ()
-        self.refolding = False
-
-    def due_ms(self, now_ms: int) -> int:
-        """When something may happen after a moment though nobody says anything."""
-        return min(next_change(self.station.twin, now_ms, self.fact.policy), self.rules_due_ms)
-
-    def leave_trail(self, book: Book) -> None:
-        if not self.trail or book.physics.newest[0] - self.trail[-1].physics.newest[0] >= TRAIL_EVERY_MS:
-            self.trail = (*self.trail, book)[-TRAIL_LENGTH:]
-
-    def trail_before(self, key: OrderKey) -> Book | None:
-        return next((book for book in reversed(self.trail) if book.physics.newest < key), None)
 
 
 class Fleet:
@@ -70,7 +40,7 @@ class Fleet:
         self.accounts = Accounts()
         self.site = SiteWatch()
         self.months = Months()
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
         self._controllers: dict[str, str] = {}
         self._timers: list[tuple[int, str]] = []
         self._silences: tuple[Silence, ...] = ()
@@ -94,7 +64,7 @@ class Fleet:
     def seat(self, fact: InstrumentFact, station: Station = NEW_STATION) -> None:
         """Take a station in: new, or as its checkpoint has it."""
         self.directory.learn(fact)
-        seat = self._seats[fact.controller] = _Seat(_shared(station), fact)
+        seat = self._seats[fact.controller] = Seat(shared(station), fact)
         self._controllers[fact.code] = fact.controller
         self.site.controllers = len(self._seats)
         link = station.twin.link
@@ -122,7 +92,7 @@ class Fleet:
 
     def told_until_ms(self) -> int:
         """The last moment at which any station was told something; 0 if none ever was."""
-        return max((_told_ms(seat.station) for seat in self._seats.values()), default=0)
+        return max((seat.told_ms for seat in self._seats.values()), default=0)
 
     def within_reach_ms(self, until_ms: int, timers: int) -> int:
         """The latest moment up to `until_ms` by which no more timers than so many ring, but for those of one moment."""
@@ -176,7 +146,7 @@ class Fleet:
             return self._happen(event)
         passed = self._pass_time(now_ms - 1)
         outcome = self._happen(event)
-        return _together([*passed, outcome], outcome.at_ms, outcome.verdict)
+        return together([*passed, outcome], outcome.at_ms, outcome.verdict)
 
     def _happen(self, event: Event | Request) -> Outcome:
         if isinstance(event, Arrival):
@@ -186,7 +156,7 @@ class Fleet:
     def _tick(self, now_ms: int) -> Outcome:
         behind, self._behind = self._behind, {}
         caught_up = [self._turn(self._seats[each], None, now_ms) for each in behind if each in self._seats]
-        return _together([*self._pass_time(now_ms), *caught_up], now_ms)
+        return together([*self._pass_time(now_ms), *caught_up], now_ms)
 
     def _requested(self, event: Request) -> Outcome:
         match event:
@@ -271,25 +241,23 @@ class Fleet:
         order = station.control.order
         is_awaited = order is not None and (order.state is OrderState.SENT or order.in_doubt)
         waits = is_awaited or station.card_in is not None
-        if arrival.received_ms < seat.timer_ms and not waits and _only_confirms(before, after, arrival):
+        if arrival.received_ms < seat.timer_ms and not waits and only_confirms(before, after, arrival):
             return self._confirm(seat, arrival, verdict, at_ms, after)
         return self._turn(seat, Heard(arrival, verdict, at_ms, after), arrival.received_ms, verdict, at_ms)
 
-    def _confirm(self, seat: _Seat, arrival: Arrival, verdict: Verdict, at_ms: int, after: Twin) -> Outcome:
+    def _confirm(self, seat: Seat, arrival: Arrival, verdict: Verdict, at_ms: int, after: Twin) -> Outcome:
         """A message that tells no rule anything new, as almost every one does: only the ledger takes it in."""
         controller, station = arrival.controller, seat.station
         before = station.twin
         key = order_key(at_ms, arrival)
         if key < before.book.physics.newest:
-            seat.station = _with_twin(station, after)
-            seat.refolding = True
-            base = seat.trail_before(key)
-            return Outcome(verdict, at_ms, (controller,), refolds=(Refold(controller, at_ms, base),))
+            seat.station = with_twin(station, after)
+            return Outcome(verdict, at_ms, (controller,), refolds=(seat.outdated(at_ms, key),))
         shared = before.book.physics is before.physics and after.physics is not before.physics
         physics = after.physics if shared else None
         book, spans = ledger.advance(before.book, arrival, at_ms, seat.fact.policy, physics=physics)
         twin = Twin(after.link, after.boot, after.skew_ms, after.seen, after.physics, book)
-        seat.station = _with_twin(station, twin)
+        seat.station = with_twin(station, twin)
         self._set_timer(controller, seat, arrival.received_ms, book.due_ms)
         marks = (Mark(controller, at_ms, book),) if ledger.crosses_mark(before.book, book) else ()
         if spans is None:
@@ -300,22 +268,16 @@ class Fleet:
         if since_ms is None:
             seat.leave_trail(book)
             return Outcome(verdict, at_ms, (controller,), rewrites, marks)
-        seat.refolding = True  # a session has been charged without what this tells of
-        refold = Refold(controller, since_ms, seat.trail_before((since_ms, "", -2)))
+        refold = seat.outdated(since_ms)  # a session has been charged without what this tells of
         return Outcome(verdict, at_ms, (controller,), rewrites, marks, (refold,))
 
     def _turn(
-        self, seat: _Seat, cause: Cause, now_ms: int, verdict: Verdict = Verdict.LIVE, at_ms: int | None = None
+        self, seat: Seat, cause: Cause, now_ms: int, verdict: Verdict = Verdict.LIVE, at_ms: int | None = None
     ) -> Outcome:
         """Let the rules have their say about one station."""
         controller = seat.fact.controller
         station, follows = evaluate(seat.station, cause, now_ms, self._scene(seat))
         self._put(seat, station, now_ms)
-        book = station.twin.book
-        if follows.refold_ms is None:
-            seat.leave_trail(book)
-        else:
-            seat.refolding = True
         outcome = Outcome(
             verdict,
             now_ms if at_ms is None else at_ms,
@@ -324,9 +286,10 @@ class Fleet:
             tuple(follows.marks),
             consequences=(follows,),
         )
-        if follows.refold_ms is not None:
-            base = seat.trail_before((follows.refold_ms, "", -2))
-            outcome.refolds = (Refold(controller, follows.refold_ms, base),)
+        if follows.refold_ms is None:
+            seat.leave_trail(station.twin.book)
+        else:
+            outcome.refolds = (seat.outdated(follows.refold_ms),)
         return self._with_site(outcome, controller, seat, now_ms)
 
     def _pass_time(self, now_ms: int) -> list[Outcome]:
@@ -356,7 +319,7 @@ class Fleet:
             outcomes.append(self._site(self.site.pass_time(now_ms), now_ms))
         return outcomes
 
-    def _rung(self, controller: str, seat: _Seat, due_ms: int) -> Outcome:
+    def _rung(self, controller: str, seat: Seat, due_ms: int) -> Outcome:
         """A timer of a station has rung."""
         is_twin_as_it_was = next_change(seat.station.twin, due_ms - 1, seat.fact.policy) > due_ms
         station = engine.looked(seat.station, due_ms, self._scene(seat)) if is_twin_as_it_was else None
@@ -384,7 +347,7 @@ class Fleet:
         passed = self._pass_time(event.at_ms)
         self._silences = (*(each for each in self._silences if each.until_ms > event.at_ms), event.silence)
         turns = (self._turn(seat, None, event.at_ms) for seat in self._seats.values())
-        return _together([*passed, *turns], event.at_ms)
+        return together([*passed, *turns], event.at_ms)
 
     def _learn(self, event: Learnt) -> Outcome:
         """Before a fact changes, everything that was due by the old one."""
@@ -400,8 +363,11 @@ class Fleet:
         after = [self._turn(seat, Changed(gone), event.at_ms) for seat in concerned]
         moved_ms = min((each.from_ms for each in outages ^ self._outages(event.fact)), default=FOREVER_MS)
         if isinstance(event.fact, InstrumentFact) and moved_ms < event.at_ms:
-            after.append(self._past_changed(self._seats[event.fact.controller], moved_ms, event.at_ms))
-        return _together([*before, *after], event.at_ms)
+            seat = self._seats[event.fact.controller]
+            after.append(
+                Outcome(at_ms=event.at_ms, changed=(seat.fact.controller,), refolds=(seat.outdated(moved_ms),))
+            )
+        return together([*before, *after], event.at_ms)
 
     def _given_back(self, fact: Fact) -> Booking | None:
         """The booking that stands no more, if that is what a fact says."""
@@ -412,13 +378,7 @@ class Fleet:
         known = self.directory.instruments.get(fact.code) if isinstance(fact, InstrumentFact) else None
         return frozenset() if known is None else frozenset(outages_of(known, 0))
 
-    def _past_changed(self, seat: _Seat, since_ms: int, now_ms: int) -> Outcome:
-        """The ledger computed anew from a moment on."""
-        seat.refolding, controller = True, seat.fact.controller
-        refold = Refold(controller, since_ms, seat.trail_before((since_ms, "", -2)))
-        return Outcome(at_ms=now_ms, changed=(controller,), refolds=(refold,))
-
-    def _concerned(self, fact: Fact) -> list[_Seat]:
+    def _concerned(self, fact: Fact) -> list[Seat]:
         """The stations whose course a fact may change by itself; others ask for it when they need it."""
         codes: set[str] = set()
         if isinstance(fact, InstrumentFact):
@@ -428,14 +388,14 @@ class Fleet:
             codes = {each.instrument for each in (known, fact.booking) if each is not None}
         return [self._seats[self._controllers[code]] for code in sorted(codes) if code in self._controllers]
 
-    def _with_site(self, outcome: Outcome, controller: str, seat: _Seat, now_ms: int) -> Outcome:
+    def _with_site(self, outcome: Outcome, controller: str, seat: Seat, now_ms: int) -> Outcome:
         """The site hears of controllers that go and come back."""
         gone_ms = gone_since(seat.station.twin, now_ms, seat.fact.policy)
         if gone_ms == self.site.gone_since(controller):
             return outcome
         follows = self.site.hear_of(controller, gone_ms, now_ms)
         of_site = self._site(follows, now_ms)
-        return _together([outcome, of_site], outcome.at_ms, outcome.verdict)
+        return together([outcome, of_site], outcome.at_ms, outcome.verdict)
 
     def _site(self, follows: Consequences, now_ms: int) -> Outcome:
         """What follows for the site; where its alert begins or ends, for the alerts that it explains as well."""
@@ -444,94 +404,28 @@ class Fleet:
             return of_site
         self._was_offline = self.site.is_offline
         hindered = [seat for seat in self._seats.values() if seat.station.watch.active]
-        return _together([of_site, *(self._turn(seat, None, now_ms) for seat in hindered)], now_ms)
+        return together([of_site, *(self._turn(seat, None, now_ms) for seat in hindered)], now_ms)
 
-    def _scene(self, seat: _Seat) -> Scene:
+    def _scene(self, seat: Seat) -> Scene:
         fact = seat.fact
         inhibiting = frozenset({AlertKind.SITE_OFFLINE}) if self.site.is_offline else frozenset[AlertKind]()
         setting = Setting(fact.code, fact.platform, self._silences, inhibiting)
         return Scene(fact, self.directory, self.accounts, setting, self.directory.site.zone, seat.refolding)
 
-    def _put(self, seat: _Seat, station: Station, now_ms: int) -> None:
-        seat.station = _shared(station)
+    def _put(self, seat: Seat, station: Station, now_ms: int) -> None:
+        seat.station = shared(station)
         self._look_ahead(seat, now_ms)
 
-    def _look_ahead(self, seat: _Seat, now_ms: int) -> None:
+    def _look_ahead(self, seat: Seat, now_ms: int) -> None:
         """Set the timer of a station whose rules have had their say."""
         was_looked_at = bool(seat.station.alerts_due_ms)
         seat.rules_due_ms = next_due(seat.station, self._scene(seat), now_ms) if was_looked_at else FOREVER_MS
         self._set_timer(seat.fact.controller, seat, now_ms, seat.due_ms(now_ms))
 
-    def _set_timer(self, controller: str, seat: _Seat, now_ms: int, due_ms: int) -> None:
+    def _set_timer(self, controller: str, seat: Seat, now_ms: int, due_ms: int) -> None:
         """Let the timer ring when something may happen. One that rings too early is set again; too late, never."""
         if due_ms <= now_ms:
             self._behind[controller] = None
         elif due_ms < seat.timer_ms:
             seat.timer_ms = due_ms
             heapq.heappush(self._timers, (due_ms, controller))
-
-
-def moment(event: Event | Request) -> int:
-    """When the service was told of an event."""
-    match event:
-        case Arrival():
-            return event.received_ms
-        case Tick():
-            return event.now_ms
-        case _:
-            return event.at_ms
-
-
-def _only_confirms(before: Twin, after: Twin, arrival: Arrival) -> bool:
-    """Does a message tell nothing new of the link, nor of what the rules look at but the watts?"""
-    was, link = before.link, after.link
-    if was is None or link is None or was.dead_since_ms is not None or was.online_since_ms != link.online_since_ms:
-        return False
-    if not isinstance(arrival.message, Reading) or before.skew_ms != after.skew_ms or before.boot != after.boot:
-        return False
-    return before.physics is after.physics or _looks_alike(before.physics, after.physics)
-
-
-def _looks_alike(before: Physics, after: Physics) -> bool:
-    if before.power is None or after.power is None or before.power.raw is not after.power.raw:
-        return False
-    if before.relay is not after.relay or before.door_open is not after.door_open:
-        return False
-    if before.occupancy is None or after.occupancy is None:
-        return before.occupancy is after.occupancy
-    return before.occupancy.occupied is after.occupancy.occupied
-
-
-def _told_ms(station: Station) -> int:
-    link = station.twin.link
-    return max(station.watch.asked_ms, station.control.settled_ms, 0 if link is None else link.heard_ms)
-
-
-def _with_twin(station: Station, twin: Twin) -> Station:
-    return msgspec.structs.replace(station, twin=twin)
-
-
-def _shared(station: Station) -> Station:
-    """Let live state and book be one value while they agree, so that a message is worked out once for both."""
-    live, book = station.twin.physics, station.twin.book
-    if book.physics is live or book.physics != live:
-        return station
-    twin = msgspec.structs.replace(station.twin, book=msgspec.structs.replace(book, physics=live))
-    return _with_twin(station, twin)
-
-
-def _together(outcomes: Sequence[Outcome], at_ms: int, verdict: Verdict = Verdict.LIVE) -> Outcome:
-    """All that follows from several things, in order."""
-    if not outcomes:
-        return Outcome(verdict, at_ms)
-    if len(outcomes) == 1 and outcomes[0].at_ms == at_ms and outcomes[0].verdict is verdict:
-        return outcomes[0]
-    return Outcome(
-        verdict,
-        at_ms,
-        tuple(dict.fromkeys(chain.from_iterable(each.changed for each in outcomes))),
-        tuple(chain.from_iterable(each.rewrites for each in outcomes)),
-        tuple(chain.from_iterable(each.marks for each in outcomes)),
-        tuple(chain.from_iterable(each.refolds for each in outcomes)),
-        tuple(chain.from_iterable(each.consequences for each in outcomes)),
-    )

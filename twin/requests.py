@@ -11,6 +11,7 @@ import msgspec
 
 from twin.alerts import AlertKind, Silence
 from twin.directory import Fact
+from twin.events import Arrival, Event, Tick
 from twin.sessions import CloseReason
 
 
@@ -86,3 +87,14 @@ class Corrected(_Request, frozen=True):
 
 
 Request: TypeAlias = Unlock | Lock | Acknowledge | Resolve | Silenced | Learnt | BrokerSeen | Corrected
+
+
+def moment(event: Event | Request) -> int:
+    """When the service was told of an event."""
+    match event:
+        case Arrival():
+            return event.received_ms
+        case Tick():
+            return event.now_ms
+        case _:
+            return event.at_ms

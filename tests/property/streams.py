@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.property.service import CONTROLLER
-from twin import fleet
+from twin import seat
 from twin.events import Ack, Arrival, Birth, Card, Death, Door, Event, Message, Reading, Tick
 from twin.policy import Policy
 from twin.rules import ledger
@@ -37,7 +37,7 @@ def short_times() -> Iterator[None]:
     """Marks and trails as dense as, by the streams' measure of time, they never are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "MARK_EVERY_MS", 40)
-        patch.setattr(fleet, "TRAIL_EVERY_MS", 7)
+        patch.setattr(seat, "TRAIL_EVERY_MS", 7)
         yield
 
 

@@ -10,13 +10,13 @@ import msgspec
 
 from twin.directory import Fact, InstrumentFact
 from twin.events import Arrival, Tick
-from twin.fleet import Fleet, moment
+from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.replay.course import Course
 from twin.replay.origin import Origin, Seat, find_origin, silences
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
-from twin.requests import Corrected, Learnt, Request
+from twin.requests import Corrected, Learnt, Request, moment
 from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged

@@ -1,6 +1,8 @@
 """What follows from an event, as records for the store and answers for whoever asked."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from itertools import chain
 
 import msgspec
 
@@ -193,3 +195,20 @@ class Billed(_Record, frozen=True):
 
     bill: Bill
     charge: Charge
+
+
+def together(outcomes: Sequence[Outcome], at_ms: int, verdict: Verdict = Verdict.LIVE) -> Outcome:
+    """All that follows from several things, in order."""
+    if not outcomes:
+        return Outcome(verdict, at_ms)
+    if len(outcomes) == 1 and outcomes[0].at_ms == at_ms and outcomes[0].verdict is verdict:
+        return outcomes[0]
+    return Outcome(
+        verdict,
+        at_ms,
+        tuple(dict.fromkeys(chain.from_iterable(each.changed for each in outcomes))),
+        tuple(chain.from_iterable(each.rewrites for each in outcomes)),
+        tuple(chain.from_iterable(each.marks for each in outcomes)),
+        tuple(chain.from_iterable(each.refolds for each in outcomes)),
+        tuple(chain.from_iterable(each.consequences for each in outcomes)),
+    )

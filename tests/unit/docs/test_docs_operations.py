@@ -7,9 +7,9 @@ import msgspec
 
 from tests.unit.docs import documents as docs
 from tests.unit.web.campus import Campus
-from twin.fleet import TRAIL_LENGTH
 from twin.identity import MAX_BOOTS, MAX_RANGES
 from twin.metrics import Metrics
+from twin.seat import TRAIL_LENGTH
 from twin.servers import controller_account
 from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
 from twin.settings import Settings, variable
