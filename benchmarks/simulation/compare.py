@@ -1,6 +1,9 @@
 """One simulation after another, each held against the oracle: what both count, and where they disagree."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeAlias
 
 import numpy as np
 
@@ -8,7 +11,6 @@ from benchmarks.simulation.fleet_subject import FleetSubject
 from benchmarks.simulation.ledger_oracle import CATEGORIES
 from benchmarks.simulation.oracle import Story, tell_stories
 from benchmarks.simulation.site import START_S, Equipment, make_site
-from benchmarks.simulation.trace import Trace
 from benchmarks.simulation.world import simulate
 from twin.alerts import AlertKind
 from twin.state import Category
@@ -25,6 +27,10 @@ KINDS = frozenset(
     }
 )
 """The kinds that the oracle has an opinion about."""
+
+
+Charged: TypeAlias = Mapping[str, tuple[Decimal, Decimal]]
+"""By session, gross and net."""
 
 
 @dataclass
@@ -46,39 +52,39 @@ def compare(seed: int, instruments: int, days: int, into: Comparison) -> None:
     site = make_site(seed, instruments, days)
     subject = FleetSubject(site)
     trace = simulate(site, subject)
-    stories = tell_stories(trace)
+    stories, charged = tell_stories(trace), subject.charged()
     into.seeds.append(seed)
     into.instrument_days += instruments * days
     into.messages += len(trace.told)
-    into.refolds += subject.refolds
+    into.refolds += subject.lab.refolded
     into.restarts += trace.restarts
     for one in site.equipment:
         story = stories[one.fact.code]
         into.sessions += len(story.uses)
         into.alerts += len(story.alerts)
-        found = [*_sessions(one, story, subject, trace), *_alerts(one, story, subject), *_ledger(one, story, subject)]
+        found = [
+            *_sessions(one, story, subject, charged, calm=site.calm),
+            *_alerts(one, story, subject),
+            *_ledger(one, story, subject),
+        ]
         into.disagreements += [f"seed {seed}, {one.fact.code}: {each}" for each in found]
 
 
-def _sessions(one: Equipment, story: Story, subject: FleetSubject, trace: Trace) -> list[str]:
+def _sessions(one: Equipment, story: Story, subject: FleetSubject, charged: Charged, *, calm: bool) -> list[str]:
     told = {
         (record.user, (record.opened_ms or 0) // 1000): (
             None if record.ended_ms is None else record.ended_ms // 1000,
             None if record.reason is None else record.reason.value,
-            _money(subject, record.id, calm=trace.site.calm),
+            _money(charged.get(record.id), calm=calm),
         )
-        for record in subject.sessions.values()
+        for record in subject.lab.sessions.values()
         if record.instrument == one.fact.code and record.opened_ms is not None
     }
     expected = {
         (use.user, use.opened_s): (
             use.ended_s,
             use.reason,
-            None
-            if use.bill is None
-            else (use.bill.gross_cny, use.bill.net_cny)
-            if trace.site.calm
-            else (use.bill.gross_cny,),
+            _money(None if use.bill is None else (use.bill.gross_cny, use.bill.net_cny), calm=calm),
         )
         for use in story.uses
     }
@@ -90,18 +96,15 @@ def _sessions(one: Equipment, story: Story, subject: FleetSubject, trace: Trace)
     ]
 
 
-def _money(subject: FleetSubject, session: str, *, calm: bool) -> tuple[object, ...] | None:
+def _money(charged: tuple[Decimal, Decimal] | None, *, calm: bool) -> tuple[Decimal, ...] | None:
     """What a session costs; what allowance and fund had left is certain only where nothing came late."""
-    line = subject.lines.get(session)
-    if line is None:
-        return None
-    return (line.gross_cny, line.net_cny) if calm else (line.gross_cny,)
+    return charged if calm or charged is None else charged[:1]
 
 
 def _alerts(one: Equipment, story: Story, subject: FleetSubject) -> list[str]:
     fired = {
         (record.fired_ms // 1000, record.alert.kind)
-        for record in subject.alerts.values()
+        for record in subject.lab.alerts.values()
         if record.instrument == one.fact.code and record.alert.kind in KINDS and record.fired_ms
     }
     differ = sorted(fired ^ set(story.alerts))
@@ -110,7 +113,7 @@ def _alerts(one: Equipment, story: Story, subject: FleetSubject) -> list[str]:
 
 def _ledger(one: Equipment, story: Story, subject: FleetSubject) -> list[str]:
     book = np.full(len(story.ledger), CATEGORIES.index(Category.UNKNOWN), np.int8)
-    for span in subject.spans[one.fact.controller]:
+    for span in subject.lab.ledger(one.fact.controller):
         book[max(0, span.start_ms // 1000 - START_S) :] = CATEGORIES.index(span.category)
     differ = np.flatnonzero(book != story.ledger)
     if not len(differ):

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.lab import Lab
+from benchmarks.simulation.lab import Lab
 from tests.property.streams import profile
 from tests.rules.engine_tables import EnginePlayer, people, project
 from tests.rules.engine_words import HERE, SHANGHAI, clock, clock_ms

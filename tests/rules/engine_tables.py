@@ -46,7 +46,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tests.property.lab import Lab
+from benchmarks.simulation.lab import Lab
 from tests.rules.bills import tariff_of
 from tests.rules.engine_device import Device
 from tests.rules.engine_words import HERE, SHANGHAI, clock, clock_ms, costs, decided, told

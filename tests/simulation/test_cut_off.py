@@ -11,8 +11,8 @@ from random import Random
 import msgspec
 import pytest
 
+from benchmarks.simulation.lab import Lab
 from controllers_sim.controller import Controller, Hardware
-from tests.property.lab import Lab
 from twin.alerts import AlertKind
 from twin.directory import BookingFact, InstrumentFact, ProjectFact, UserFact
 from twin.events import Arrival, Death

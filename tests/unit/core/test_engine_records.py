@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from tests.property.lab import Lab
+from benchmarks.simulation.lab import Lab
 from tests.rules.bills import tariff_of
 from tests.rules.engine_device import Device
 from tests.rules.engine_tables import people, project

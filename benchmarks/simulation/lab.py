@@ -1,6 +1,6 @@
 """A service in miniature for a whole site: stations in a fleet, with a store of everything that follows in memory."""
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -8,7 +8,7 @@ from operator import itemgetter
 import msgspec
 
 from twin.decisions import Mark, Rewrite, Verdict
-from twin.directory import Fact
+from twin.directory import Fact, InstrumentFact
 from twin.events import Arrival, Event, Tick
 from twin.fleet import Fleet
 from twin.instrument import order_key
@@ -32,6 +32,7 @@ from twin.state import FOREVER_MS, NEW_BOOK, Book, Category, OrderKey, Span, Vis
 from twin.store.rows import VERSION, packed, unpacked_station
 
 _DAY_MS = 24 * 3_600_000
+_key = itemgetter(0)
 
 
 @dataclass
@@ -40,8 +41,9 @@ class _Shelf:
 
     instrument: str
     told: list[tuple[OrderKey, int, Arrival]] = field(default_factory=list)
+    """In the order of their times."""
     marks: list[Mark] = field(default_factory=list)
-    ledger: tuple[Span, ...] = NEW_BOOK.spans
+    ledger: list[Span] = field(default_factory=lambda: list(NEW_BOOK.spans))
     refolds: list[Refold] = field(default_factory=list)
 
 
@@ -59,12 +61,16 @@ class Lab:
         self.commands: list[Command] = []
         self.follows: list[Consequences] = []
         """Everything in the order in which it followed."""
+        self.refolded = 0
+        """How often a ledger has been computed anew."""
         self._shelves: dict[str, _Shelf] = {}
         for fact in facts:
             self.learn(fact, at_ms)
 
     def learn(self, fact: Fact, at_ms: int) -> None:
         """Tell of a fact."""
+        if isinstance(fact, InstrumentFact):
+            self._shelves.setdefault(fact.controller, _Shelf(fact.code))
         self.handle(Learnt(number=self.next(), at_ms=at_ms, fact=fact))
 
     def next(self) -> int:
@@ -75,10 +81,9 @@ class Lab:
     def handle(self, event: Event | Request) -> Outcome:
         """Apply an event; ledgers that it asks to be computed anew wait for `commit`, as they do in a batch."""
         outcome = self.fleet.handle(event)
-        self._seat_shelves()
         if isinstance(event, Arrival) and outcome.verdict in {Verdict.LIVE, Verdict.LATE}:
             item = (order_key(outcome.at_ms, event), outcome.at_ms, event)
-            insort(self._shelves[event.controller].told, item, key=itemgetter(0))
+            insort(self._shelves[event.controller].told, item, key=_key)
         for refold in outcome.refolds:
             self._shelves[refold.controller].refolds.append(refold)
         self._store(outcome)
@@ -87,6 +92,10 @@ class Lab:
     def commit(self, now_ms: int) -> None:
         """Let time come to now, and compute anew what late messages and requests ask for."""
         self.handle(Tick(now_ms))
+        self.settle(now_ms)
+
+    def settle(self, now_ms: int) -> None:
+        """Compute anew what late messages and requests ask for."""
         for controller, shelf in self._shelves.items():
             if shelf.refolds:
                 self._refold(controller, shelf, now_ms)
@@ -104,25 +113,23 @@ class Lab:
         for fact in before.directory.instruments.values():
             station = before.station(fact.controller)
             self.fleet.seat(fact, unpacked_station(VERSION, packed(station)))
-            assert self.fleet.station(fact.controller) == station
+            if self.fleet.station(fact.controller) != station:
+                raise AssertionError(f"{fact.controller} is not what its checkpoint was made of")
 
     def ledger(self, controller: str) -> tuple[Span, ...]:
         """The ledger of an instrument."""
-        return self._shelves[controller].ledger
+        return tuple(self._shelves[controller].ledger)
 
     def category(self, controller: str, t_ms: int) -> Category:
         """What the ledger says of a moment."""
         return [span.category for span in self.ledger(controller) if span.start_ms <= t_ms][-1]
 
-    def _seat_shelves(self) -> None:
-        for fact in self.fleet.directory.instruments.values():
-            if fact.controller not in self._shelves:
-                self._shelves[fact.controller] = _Shelf(fact.code)
-
     def _refold(self, controller: str, shelf: _Shelf, now_ms: int) -> None:
+        self.refolded += 1
         first_ms = min(each.at_ms for each in shelf.refolds)
         base = _base(shelf, first_ms)
-        told = [(at_ms, arrival) for key, at_ms, arrival in shelf.told if key > base.physics.newest]
+        kept = shelf.told
+        told = [(at_ms, each) for _, at_ms, each in kept[bisect_right(kept, base.physics.newest, key=_key) :]]
         visits = tuple(self._visits(shelf.instrument))
         bills = tuple(self._bills(shelf.instrument, first_ms))
         shelf.refolds = []
@@ -149,8 +156,8 @@ class Lab:
         for each in self.sessions.values():
             if each.instrument != instrument or each.status is not SessionStatus.CLOSED:
                 continue
-            assert each.opened_ms is not None
-            assert each.ended_ms is not None
+            if each.opened_ms is None or each.ended_ms is None:
+                raise AssertionError(f"the closed session {each.id} does not say from when until when")
             is_due = each.ended_ms >= since_ms or (each.id not in charged and each.ended_ms >= since_ms - _DAY_MS)
             if is_due and each.terms is not None and each.terms.tariff is not None:
                 yield Bill(
@@ -201,8 +208,10 @@ class Lab:
             self.commands += follows.commands
 
     def _rewrite(self, rewrite: Rewrite) -> None:
-        shelf, start_ms = self._shelves[rewrite.controller], rewrite.spans[0].start_ms
-        shelf.ledger = (*(span for span in shelf.ledger if span.start_ms < start_ms), *rewrite.spans)
+        ledger = self._shelves[rewrite.controller].ledger
+        while ledger and ledger[-1].start_ms >= rewrite.spans[0].start_ms:
+            ledger.pop()
+        ledger.extend(rewrite.spans)
 
 
 def _base(shelf: _Shelf, first_ms: int) -> Book:
