@@ -18,8 +18,8 @@ from benchmarks.simulation.seconds import (
     known_by_second,
     physical,
 )
-from benchmarks.simulation.session_oracle import Session
 from benchmarks.simulation.site import START_S, Equipment
+from benchmarks.simulation.slot_oracle import Session
 from twin.state import Category
 
 CATEGORIES: Final = tuple(Category)

@@ -29,8 +29,9 @@ from benchmarks.simulation.seconds import (
     physical,
     sort_out,
 )
-from benchmarks.simulation.session_oracle import Life, Session
+from benchmarks.simulation.session_oracle import Life
 from benchmarks.simulation.site import START_S, Equipment, Site
+from benchmarks.simulation.slot_oracle import Session
 from benchmarks.simulation.trace import Trace
 from twin.alerts import AlertKind
 from twin.parties import Booking
@@ -189,7 +190,7 @@ def _alerts(each: _Lived) -> tuple[tuple[int, AlertKind], ...]:
         AlertKind.CONTROLLER_OFFLINE: of(link == OFFLINE, policy.offline_for_ms, stands_still=False),
         AlertKind.OVERRUN: of(_in_others_slots(each), policy.overrun_for_ms, stands_still=False),
         AlertKind.COMMAND_FAILED: fires_singly(life.failures, clear_s=clear_s),
-        AlertKind.NO_SHOW: fires_singly(life.no_shows, clear_s=clear_s),
+        AlertKind.NO_SHOW: fires_singly(life.slots.no_shows, clear_s=clear_s),
         AlertKind.UNSAFE_TO_CUT: fires_singly(_heard_unsafe(each), clear_s=clear_s),
     }
     return tuple(
@@ -212,7 +213,7 @@ def _in_others_slots(each: _Lived) -> Flags:
     inside = np.zeros(len(each.link), np.bool_)
     if each.one.policy.at_slot_end is not AtSlotEnd.ALERT:
         return inside
-    shows = each.life.freed
+    shows = each.life.slots.freed
     for session in each.life.sessions:
         until_s = len(inside) if session.ended_s is None else session.ended_s
         for booking in each.bookings:

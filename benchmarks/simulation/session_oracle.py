@@ -4,14 +4,13 @@ In each second another person's slot begins first, then one is heard or asks, th
 others.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 from benchmarks.simulation.access_oracle import Asked, Standings, allowed, end_s, own_booking, start_s, theirs
 from benchmarks.simulation.seconds import ACTIVE, OFFLINE, ONLINE, Messages, Physical
 from benchmarks.simulation.site import START_S, Equipment
+from benchmarks.simulation.slot_oracle import LONG_AGO, Session, Slots
 from benchmarks.simulation.trace import Command, Heard
 from twin.directory import UserFact
 from twin.events import Ack, Card, Reading
@@ -21,21 +20,6 @@ from twin.requests import Lock, Unlock
 from twin.sessions import CloseReason
 
 FREE, OPENING, OPEN, COOLDOWN = range(4)
-LONG_AGO: Final = -1
-
-
-@dataclass(frozen=True)
-class Session:
-    """Somebody's use of an instrument, s from the start of the simulation."""
-
-    person: UserFact
-    booking: Booking | None
-    requested_s: int
-    opened_s: int = LONG_AGO
-    ended_s: int | None = None
-    reason: CloseReason | None = None
-    cooled_s: int | None = None
-    """When the cooldown after it ended."""
 
 
 @dataclass
@@ -68,8 +52,6 @@ class Life:
         self.sessions: list[Session] = []
         self.voided: list[tuple[int, int]] = []
         self.failures: list[int] = []
-        self.no_shows: list[int] = []
-        self.freed: dict[str, int] = {}
         self.unsafe: list[int] = []
         self.commands: list[tuple[int, bool]] = []
         self._seconds = len(link)
@@ -81,7 +63,7 @@ class Life:
             self._told.setdefault(_second(each), []).append(each)
         self._issued = {each.id: (each.at_s - START_S, each.on) for each in commands}
         self._said: tuple[int, bool] | None = None
-        self._standing = list(bookings)
+        self.slots = Slots(one, bookings, len(link))
         self._standings = standings
         self._state = FREE
         self._session: Session | None = None
@@ -91,14 +73,8 @@ class Life:
         """What was last said of the relay may be from before it was told to go off: the session waits for a report."""
         self._fined = False
         self._heard_s = LONG_AGO
-        self._rivals: list[Booking] = []
-        self._clock_s = 0
-        """Before this second of a session no clock ends it, nor is it in another's slot."""
         self._release_s = one.policy.idle_release_ms // 1000
-        self._shows: dict[int, list[Booking]] = {}
-        for booking in bookings:
-            self._shows.setdefault(self._show_s(booking), []).append(booking)
-        self._moments = sorted({*self._told, *self._shows})
+        self._moments = sorted({*self._told, *self.slots.shows})
 
     def live(self) -> Iterator[int]:
         """From the first second to the last."""
@@ -140,20 +116,17 @@ class Life:
             (self._order is not None and self._order_failed(at_s))
             or (self._state == OPEN and self._may_end(at_s))
             or (self._state == COOLDOWN and self._cooldown_over(at_s))
-            or at_s in self._shows
+            or at_s in self.slots.shows
         )
 
     def _may_end(self, at_s: int) -> bool:
         """A test that costs little, as it is made in every second: is it worth looking closer?"""
-        return at_s >= self._clock_s or self._idle_s >= self._release_s
+        return at_s >= self.slots.clock_s or self._idle_s >= self._release_s
 
     def _hand_over(self, at_s: int) -> None:
         """As another person's booking begins, the session before it is over."""
-        if self._state == OPEN and self._end_reason(at_s) is CloseReason.SLOT_END and self._other_began(at_s):
+        if self._state == OPEN and self._end_reason(at_s) is CloseReason.SLOT_END and self.slots.other_began(at_s):
             self._close(at_s, CloseReason.SLOT_END)
-
-    def _other_began(self, at_s: int) -> bool:
-        return bool(self._rivals) and start_s(self._rivals[0]) <= at_s
 
     def _fall_due(self, at_s: int) -> None:
         if self._order is not None and self._order_failed(at_s):
@@ -162,7 +135,7 @@ class Life:
             self._close(at_s, reason)
         if self._state == COOLDOWN and self._cooldown_over(at_s):
             self._cool(at_s)
-        for booking in self._shows.get(at_s, ()):
+        for booking in self.slots.shows.get(at_s, ()):
             self._look_for(at_s, booking)
         if self._overruns(at_s):
             self._standings.lose(at_s, self._now().person.user.id, self.one.policy.overrun_points)
@@ -182,7 +155,7 @@ class Life:
         policy, session = self.one.policy, self._now()
         if self._idle_s >= self._release_s:
             return CloseReason.IDLE
-        other_began = self._other_began(at_s)
+        other_began = self.slots.other_began(at_s)
         if session.booking is None:
             return CloseReason.SLOT_END if other_began else None
         if policy.at_slot_end is AtSlotEnd.ALERT:
@@ -191,55 +164,30 @@ class Life:
             return CloseReason.SLOT_END
         slot_end_s = end_s(session.booking)
         over = at_s >= slot_end_s + policy.grace_ms // 1000
-        return CloseReason.SLOT_END if over and not self._may_overrun(slot_end_s) else None
-
-    def _may_overrun(self, slot_end_s: int) -> bool:
-        until_s = slot_end_s + self.one.policy.overrun_free_ms // 1000
-        return self.one.policy.overrun and not any(slot_end_s <= start_s(each) < until_s for each in self._rivals)
+        return CloseReason.SLOT_END if over and not self.slots.may_overrun(slot_end_s) else None
 
     def _overruns(self, at_s: int) -> bool:
         """Does it go on where another person's slot has begun, which it did not the second before?"""
-        was_fined, self._fined = self._fined, self._state == OPEN and self.in_others_slot(at_s)
+        was_fined, self._fined = self._fined, self._state == OPEN and self.slots.in_others_slot(at_s)
         return self._fined and not was_fined
-
-    def in_others_slot(self, at_s: int) -> bool:
-        """Is the session in another person's slot?"""
-        if self.one.policy.at_slot_end is not AtSlotEnd.ALERT:
-            return False
-        begun = itertools.takewhile(lambda each: start_s(each) <= at_s, self._rivals)
-        return any(at_s < end_s(each) for each in begun)
-
-    def _look_at_rivals(self) -> None:
-        """Bookings of others that begin after this session was asked for, the first one first."""
-        asked_s, person = self._now().requested_s, self._now().person
-        others = [each for each in self._standing if not theirs(person, each) and start_s(each) > asked_s]
-        self._rivals = sorted(others, key=start_s)
-        booking = self._now().booking
-        slot_over_s = self._seconds if booking is None else end_s(booking) + self.one.policy.grace_ms // 1000
-        self._clock_s = min([slot_over_s, *map(start_s, self._rivals)])
 
     def _cooldown_over(self, at_s: int) -> bool:
         ended_s = self._now().ended_s
         longest_s = self.one.policy.cooldown_max_ms // 1000
         return not self._works(at_s) or (ended_s is not None and at_s >= ended_s + longest_s)
 
-    def _show_s(self, booking: Booking) -> int:
-        return min(start_s(booking) + self.one.policy.no_show_ms // 1000, end_s(booking))
-
     def _look_for(self, at_s: int, booking: Booking) -> None:
         """Nobody came: the booking is freed."""
         since_s = start_s(booking) - self.one.policy.early_ms // 1000
-        if booking not in self._standing or self._link[at_s] == OFFLINE:
+        if booking not in self.slots.standing or self._link[at_s] == OFFLINE:
             return  # whose controller is cut off may come all the same
         began_s = start_s(booking)
         came = any(theirs(each.person, booking) and _is_at(each, since_s, began_s) for each in self.sessions)
         opening = self._state == OPENING and theirs(self._now().person, booking)
         if not came and not opening:
-            self._standing.remove(booking)
+            self.slots.free(at_s, booking)
             if self._state == OPEN:
-                self._look_at_rivals()
-            self.no_shows.append(at_s)
-            self.freed[booking.id] = at_s
+                self.slots.follow(self._now())
             self._standings.lose(at_s, booking.user, self.one.policy.no_show_points)
 
     # What is heard
@@ -279,7 +227,7 @@ class Life:
     def _ask(self, at_s: int, person: UserFact, *, by_card: bool, override: bool) -> None:
         busy = self._now().person.user.id if self._state in {OPENING, OPEN} else None
         online = self._link[at_s] == ONLINE and (self._link[at_s - 1] == ONLINE or at_s == self._heard_s)
-        asked = Asked(person, at_s, online, by_card, override, busy, self._standing)
+        asked = Asked(person, at_s, online, by_card, override, busy, self.slots.standing)
         if busy is None and allowed(asked, self.one, self._standings):
             if self._state == COOLDOWN:
                 self.sessions[-1] = replace(self.sessions[-1], cooled_s=at_s)
@@ -355,14 +303,14 @@ class Life:
         self._session = replace(self._now(), opened_s=at_s)
         self.sessions.append(self._session)
         self._state, self._idle_s, self._fined = OPEN, 0, False
-        self._look_at_rivals()
+        self.slots.follow(self._session)
         if (reason := self._end_reason(at_s)) is not None:
             self._close(at_s, reason)
 
     def _close(self, at_s: int, reason: CloseReason) -> None:
         if reason is CloseReason.IDLE:
             self._standings.lose(at_s, self._now().person.user.id, self.one.policy.idle_points)
-            self._standing = [each for each in self._standing if each is not self._now().booking]  # it is offered
+            self.slots.offer(self._now().booking)
         self._session = self.sessions[-1] = replace(self._now(), ended_s=at_s, reason=reason)
         self._state = COOLDOWN
         if self.one.relay and self.one.policy.cut is Cut.AT_ONCE:
