@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from twin.servers import (
+    Account,
     Postgres,
     Progress,
     hash_password,
@@ -85,11 +86,10 @@ class Lab:
         """A database without tables, and a broker of its own, for controllers of these names."""
         name = f"bench_{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(12)
-        accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
         url = await self._postgres.create_database(name)
         try:
-            with _folder() as folder:
-                async with private_mosquitto(folder, accounts, cache=cache_folder()) as broker:
+            with servers_folder("users-twin-bench-") as folder:
+                async with private_mosquitto(folder, accounts(password), cache=cache_folder()) as broker:
                     at = f"{password}@{broker.host}:{broker.port}"
                     yield Site(
                         database_url=url,
@@ -101,6 +101,11 @@ class Lab:
                     )
         finally:
             await self._postgres.drop_database(name)
+
+
+def accounts(password: str) -> tuple[Account, ...]:
+    """For a broker: the service's, and one that speaks for every controller."""
+    return service_account(hash_password(password)), speaker_account(hash_password(password))
 
 
 async def _register(url: str, names: tuple[str, ...]) -> None:
@@ -118,15 +123,15 @@ async def _register(url: str, names: tuple[str, ...]) -> None:
 @asynccontextmanager
 async def open_lab(progress: Progress) -> AsyncIterator[Lab]:
     """Start a database server in a temporary folder; everything is gone at the end."""
-    with _folder() as home:
+    with servers_folder("users-twin-bench-") as home:
         async with private_postgres(home, settings=_SETTINGS, cache=cache_folder(), progress=progress) as postgres:
             yield Lab(postgres)
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def servers_folder(prefix: str) -> Iterator[Path]:
     """A temporary folder that the servers' user can reach when we are root."""
-    with tempfile.TemporaryDirectory(prefix="users-twin-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
         folder = Path(name)
         folder.chmod(0o711)
         yield folder

@@ -4,7 +4,6 @@ import os
 import secrets
 import socket
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ from benchmarks.chaos.parts import Broker, Part, Program, Server, Wires
 from benchmarks.chaos.proxy import LOOPBACK, Proxy
 from benchmarks.chaos.site import TIMEZONE, Site, make_site, register
 from benchmarks.chaos.vitals import Vitals
+from benchmarks.lab import accounts, servers_folder
 from benchmarks.processes import BenchError
 from twin.servers import (
     Postgres,
     Progress,
-    hash_password,
     private_mosquitto,
     private_postgres,
-    service_account,
-    speaker_account,
 )
 from twin.servers.accounts import SERVICE, SPEAKER
 from twin.servers.homes import cache_folder, write_secret
@@ -95,13 +92,12 @@ async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
     """
     site = make_site(plan.instruments, plan.people)
     password, cache = secrets.token_urlsafe(12), cache_folder()
-    accounts = service_account(hash_password(password)), speaker_account(hash_password(password))
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(_folder())
+        folder = stack.enter_context(servers_folder("users-twin-chaos-"))
         disk = stack.enter_context(_disk(folder / "disk"))
         server = private_postgres(folder / "disk", settings=_SETTINGS, cache=cache, progress=progress)
         postgres = await stack.enter_async_context(server)
-        mosquitto = private_mosquitto(folder, accounts, cache=cache, progress=progress)
+        mosquitto = private_mosquitto(folder, accounts(password), cache=cache, progress=progress)
         broker = Broker(await stack.enter_async_context(mosquitto))
         progress("Preparing the site", None)
         keys = await register(site, postgres.url)
@@ -181,15 +177,6 @@ async def _until_well(vitals: Vitals, service: Program) -> None:
         await until(lambda: vitals.well.since_ms is not None, _START_S)
     except TimeoutError:
         raise BenchError(f"the service was not ready within {_START_S:.0f} s:\n{service.said()}") from None
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A temporary folder that the servers' user can reach when we are root."""
-    with tempfile.TemporaryDirectory(prefix="users-twin-chaos-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        yield folder
 
 
 @contextmanager

@@ -36,15 +36,23 @@ __all__ = ["short_times"]
 
 def served(events: Events, policy: Policy, until_ms: int) -> Service:
     """The service once all this has happened."""
-    service, now_ms = Service(policy), T0
+    service = Service(policy)
+    for _ in steps(service, events):
+        pass
+    service.commit(until_ms)
+    return service
+
+
+def steps(service: Service, events: Events) -> Iterator[None]:
+    """Let one after the other happen."""
+    now_ms = T0
     for event in events:
         if event is None:
             service.commit(now_ms)
         else:
             now_ms = at_ms(event)
             service.handle(event)
-    service.commit(until_ms)
-    return service
+        yield
 
 
 @profile(250)
@@ -59,13 +67,8 @@ def test_the_ledger_is_what_the_rules_say(events: Events, policy: Policy) -> Non
 @profile(80)
 @given(streams, policies)
 def test_the_spans_partition_time_after_every_rewrite(events: Events, policy: Policy) -> None:
-    service, now_ms = Service(policy), T0
-    for event in events:
-        if event is None:
-            service.commit(now_ms)
-        else:
-            now_ms = at_ms(event)
-            service.handle(event)
+    service = Service(policy)
+    for _ in steps(service, events):
         assert service.ledger[0].start_ms == 0
         for span, following in pairwise(service.ledger):
             assert span.start_ms < following.start_ms
