@@ -1,6 +1,6 @@
 """Bookings made, listed and given back. The table itself keeps those that stand apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
 from twin.directory import BookingFact
 from twin.facts import STANDING, booking_fact, load_prices
@@ -38,14 +39,16 @@ class Bookings:
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
 
-    async def create(self, username: str, wish: BookingWish, now_ms: int) -> tuple[BookingView, BookingFact]:
-        """Keep an instrument for somebody; gives the fact to be told.
+    async def create(
+        self, username: str, wish: BookingWish, clock: Callable[[], int]
+    ) -> tuple[BookingView, BookingFact]:
+        """Keep an instrument for somebody; gives the fact to be told. `clock`: ms since the epoch.
 
         Raises:
             ConflictError: it cannot be; where the time is taken, with free stretches nearby.
 
         """
-        _check_times(wish, now_ms)
+        _check_times(wish, clock())
         instrument = await Instrument.get_or_none(code=wish.instrument)
         person = await Person.get_or_none(username=username).prefetch_related("groups", "projects")
         if instrument is None or person is None:
@@ -53,17 +56,20 @@ class Bookings:
         group, project = _group(person, wish.group), _project(person, wish.project)
         estimate_cny = await self._estimate(instrument, person, wish)
         try:
-            row = await Booking.create(
-                instrument=instrument,
-                person=person,
-                group=group,
-                project=project,
-                start=wish.start,
-                until=wish.end,
-                estimate_cny=estimate_cny,
-            )
+            async with in_transaction() as connection:
+                row = await Booking.create(
+                    using_db=connection,
+                    instrument=instrument,
+                    person=person,
+                    group=group,
+                    project=project,
+                    start=wish.start,
+                    until=wish.end,
+                    estimate_cny=estimate_cny,
+                )
+                _check_times(wish, clock())  # the database may have been away for long
         except IntegrityError as error:
-            free = await _free(instrument, wish, now_ms)
+            free = await _free(instrument, wish, clock())
             raise ConflictError(f"{instrument.code} is booked at this time", free) from error
         return _view(row), booking_fact(row)
 

@@ -306,7 +306,7 @@ class Reception:
             raise SuspendedError(
                 f"Your credit is below {limit} points: nothing can be booked until {rfc3339(until_ms)}."
             )
-        view, fact = await self._bookings.create(person.username, wish, self._clock())
+        view, fact = await self._bookings.create(person.username, wish, self._clock)
         await self._learn(fact)
         return view
 

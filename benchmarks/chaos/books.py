@@ -25,9 +25,12 @@ SELECT controller.name, command.id, at FROM command JOIN controller ON controlle
 WHERE body ->> 'do' = 'relay'
 """
 _BOOKINGS = """
-SELECT booking.id, code, username, start, until, booking.state FROM booking
+SELECT booking.id, code, username, start, until, coalesce(told.at, start) AS told FROM booking
+LEFT JOIN (SELECT key, min(at) AS at FROM fact WHERE starts_with(key, 'booking:') GROUP BY key) AS told
+    ON told.key = 'booking:' || booking.id
 JOIN instrument ON instrument.id = booking.instrument_id JOIN person ON person.id = person_id
 """
+_TIMES = ("start", "until", "told")
 _ALERTS = """
 SELECT code, kind, since, resolved FROM alert JOIN instrument ON instrument.id = instrument_id
 """
@@ -86,6 +89,8 @@ class Booking(msgspec.Struct, frozen=True):
     user: str
     start_ms: int
     end_ms: int
+    told_ms: int = 0
+    """When the rules were told of it."""
 
 
 class AlertSpan(msgspec.Struct, frozen=True):
@@ -131,7 +136,14 @@ async def read_books(connection: asyncpg.Connection) -> Books:
             ),
             commands={(row["name"], row["id"]): to_ms(row["at"]) for row in await connection.fetch(_COMMANDS)},
             bookings=tuple(
-                Booking(str(row["id"]), row["code"], row["username"], to_ms(row["start"]), to_ms(row["until"]))
+                Booking(
+                    str(row["id"]),
+                    row["code"],
+                    row["username"],
+                    to_ms(row["start"]),
+                    to_ms(row["until"]),
+                    to_ms(row["told"]),
+                )
                 for row in await connection.fetch(_BOOKINGS)
             ),
             alerts=tuple(

@@ -204,11 +204,12 @@ def _ended_with_use(session: Session, books: Books, evidence: Evidence) -> bool:
 def _ends(session: Session, booking: Booking) -> bool:
     """Does the session end as somebody's slot begins, or its own is over?
 
-    It does so when it is first heard of, if that is later: of a relay that went on before, and was reported after.
+    It does so when it is first heard of, if that is later: of a booking that was made while the database was away, or a
+    relay that went on before, and was reported after.
     """
     if booking.instrument != session.instrument or session.ended_ms is None:
         return False
-    due_ms = booking.end_ms + GRACE_MS if booking.user == session.user else booking.start_ms
+    due_ms = booking.end_ms + GRACE_MS if booking.user == session.user else max(booking.start_ms, booking.told_ms)
     return due_ms <= session.ended_ms <= due_ms + COMMAND_TIMEOUT_MS
 
 

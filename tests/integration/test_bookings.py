@@ -31,7 +31,7 @@ async def book(
 ) -> BookingView:
     start = NOW + hour * HOUR
     wish = BookingWish("SEM", start, start + hours * HOUR, project, group)
-    view, _ = await BOOKINGS.create(user, wish, to_ms(NOW))
+    view, _ = await BOOKINGS.create(user, wish, lambda: to_ms(NOW))
     return view
 
 
@@ -42,7 +42,7 @@ def hours_from_now(*stretches: tuple[str, str]) -> list[float]:
 async def test_a_booking_is_kept_told_and_estimated() -> None:
     start = NOW + HOUR
     wish = BookingWish("SEM", start, start + 2 * HOUR, "P1", "G")
-    view, fact = await BOOKINGS.create("ada", wish, to_ms(NOW))
+    view, fact = await BOOKINGS.create("ada", wish, lambda: to_ms(NOW))
     assert (view.instrument, view.user, view.group, view.project) == ("SEM", "ada", "G", "P1")
     assert (view.state, view.estimate) == ("confirmed", "240.00")
     assert fact.booking is not None
@@ -63,6 +63,13 @@ async def test_times_that_cannot_be_are_refused(hour: float, hours: float, messa
         await book(hour, hours)
 
 
+async def test_a_booking_that_could_not_be_kept_before_it_begins_is_none() -> None:
+    times = iter([NOW, NOW + HOUR + timedelta(seconds=1)])
+    with pytest.raises(ConflictError, match="future"):
+        await BOOKINGS.create("ada", BookingWish("SEM", NOW + HOUR, NOW + 2 * HOUR), lambda: to_ms(next(times)))
+    assert await BOOKINGS.list(BookingQuery()) == ([], 0)
+
+
 @pytest.mark.parametrize(("project", "group"), [("P1", None), (None, "G"), ("P9", None)])
 async def test_nobody_books_for_others_groups_or_projects(project: str | None, group: str | None) -> None:
     with pytest.raises(ConflictError, match="cy"):
@@ -71,7 +78,7 @@ async def test_nobody_books_for_others_groups_or_projects(project: str | None, g
 
 async def test_an_instrument_that_is_not_there_cannot_be_booked() -> None:
     with pytest.raises(ConflictError, match="NMR"):
-        await BOOKINGS.create("ada", BookingWish("NMR", NOW + HOUR, NOW + 2 * HOUR), to_ms(NOW))
+        await BOOKINGS.create("ada", BookingWish("NMR", NOW + HOUR, NOW + 2 * HOUR), lambda: to_ms(NOW))
 
 
 async def test_who_comes_too_late_is_told_of_the_nearest_free_times() -> None:

@@ -54,7 +54,7 @@ def _dues(control: Control, bookings: Sequence[Booking], policy: Policy) -> Iter
         case Free() | Opening():
             pass
         case Open():
-            yield from _ends(state, bookings, policy)
+            yield from _ends(state, bookings, policy, control.settled_ms)
             yield from _idle(state, control.signals, policy)
         case Cooldown():
             yield Due(max(state.ended_ms, control.signals.active_until_ms or 0), Timer.SAFE)
@@ -84,12 +84,12 @@ def _drift(order: Order, control: Control, policy: Policy) -> int | None:
     return due_ms if is_safe and due_ms < signals.online_until_ms else None
 
 
-def _ends(state: Open, bookings: Sequence[Booking], policy: Policy) -> Iterator[Due]:
+def _ends(state: Open, bookings: Sequence[Booking], policy: Policy, settled_ms: int) -> Iterator[Due]:
     end_ms = slot_end(state.use, bookings)
     if end_ms is not None and state.opened_ms < end_ms and end_ms not in {state.warned_for_ms, state.overran_for_ms}:
         yield Due(max(end_ms - policy.warn_before_end_ms, state.opened_ms), Timer.WARNING)
     if end_ms is None or policy.at_slot_end is AtSlotEnd.END:
-        yield Due(max(others_begin(state.use, bookings), state.opened_ms), Timer.OTHERS_SLOT)
+        yield Due(max(others_begin(state.use, bookings, settled_ms), state.opened_ms), Timer.OTHERS_SLOT)
     if end_ms is not None and end_ms != state.overran_for_ms:
         yield Due(max(end_ms + policy.grace_ms, state.opened_ms), Timer.GRACE_OVER)
 
@@ -105,10 +105,15 @@ def slot_end(use: Use, bookings: Sequence[Booking]) -> int | None:
     return use.booking.end_ms
 
 
-def others_begin(use: Use, bookings: Sequence[Booking]) -> int:
-    """When the first booking of another person begins after the request; `FOREVER_MS` if none does."""
+def others_begin(use: Use, bookings: Sequence[Booking], over_ms: int = 0) -> int:
+    """When the first booking of another person begins after the request; `FOREVER_MS` if none does.
+
+    One that was over at `over_ms` does not count: it became known when nobody could come for it any more.
+    """
     later = islice(bookings, bisect_right(bookings, use.requested_ms, key=_start), None)
-    return next((each.start_ms for each in later if not is_theirs(use.user, each)), FOREVER_MS)
+    return next(
+        (each.start_ms for each in later if each.end_ms > over_ms and not is_theirs(use.user, each)), FOREVER_MS
+    )
 
 
 def _start(booking: Booking) -> int:

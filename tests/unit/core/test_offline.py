@@ -133,6 +133,22 @@ def test_without_an_out_it_ended_when_use_did() -> None:
     assert (session.opened_ms, session.ended_ms) == (NOW + 20 * MIN, NOW + 50 * MIN)
 
 
+def test_who_went_in_is_waited_for_while_the_controller_is_cut_off_again() -> None:
+    cut = Cut()
+    cut.past(20, action="in")
+    cut.past(21, power_w=100)
+    cut.hear(Death("b"), NOW + 120 * MIN + 30_000)
+    cut.tick(190)
+    assert not cut.sessions, "whoever is in may still be"
+    back_ms = NOW + 200 * MIN
+    cut.hear(Reading("b", cut.next(), back_ms, 100, relay=True), back_ms)
+    cut.tick(200.9)
+    assert not cut.sessions
+    out = Card("b", cut.next(), NOW + 70 * MIN, "card", "out", granted=True, grant="g", hist=True)
+    cut.hear(out, back_ms + MIN - 1)
+    assert _ends(cut) == [("li", CloseReason.USER, 70)]
+
+
 def test_a_ledger_is_computed_anew_before_anybody_is_judged_by_it() -> None:
     cut = Cut()
     behind = ("c", "gone")

@@ -53,10 +53,17 @@ def hear(turn: Turn, heard: Heard) -> None:
 
 
 def hold(turn: Turn, at_ms: int) -> None:
-    """A controller is back whose relay is to be off: not while it may have let in the next one by itself."""
-    control = turn.station.control
+    """A controller is back: what it has kept may follow.
+
+    A relay that is to be off is left alone while it may have let in the next one by itself.
+    """
+    control, card_in = turn.station.control, turn.station.card_in
     order = control.order
-    if control.signals.is_online(at_ms) or order is None or order.on:
+    if control.signals.is_online(at_ms):
+        return
+    if card_in is not None:
+        turn.put(card_in=_replace(card_in, due_ms=_patience_ms(turn, at_ms)))
+    if order is None or order.on:
         return
     is_as_told = order.state is OrderState.CONFIRMED and not turn.signals().relay_on
     if not is_as_told and _may_be_taken(turn, order.sent_ms, at_ms):
@@ -83,6 +90,9 @@ def settle(turn: Turn, at_ms: int) -> None:
         turn.put(held_off_ms=FOREVER_MS)
     card_in = turn.station.card_in
     if card_in is not None and card_in.due_ms > at_ms:
+        return
+    if card_in is not None and not turn.station.control.signals.is_online(at_ms):
+        turn.put(card_in=_replace(card_in, due_ms=FOREVER_MS))  # it is cut off again: the rest is told when it is back
         return
     if card_in is not None and _goes_on(turn, card_in, at_ms):
         _resume(turn, card_in, at_ms)
