@@ -23,6 +23,8 @@ class Ledger:
         self.made: dict[Identity, Made] = {}
         self.acknowledged: dict[Identity, int] = {}
         """When, ms since the epoch."""
+        self.waiting: dict[Identity, int] = {}
+        """Made, and not acknowledged: when, ms since the epoch. A birth that was not sent at once never is."""
         self.forgotten: set[Identity] = set()
         """Acknowledged, and lost by a broker that crashed or lost its file."""
 
@@ -31,8 +33,11 @@ class Ledger:
         match entry:
             case Made():
                 self.made[entry.identity] = entry
+                if entry.kind != "birth":
+                    self.waiting[entry.identity] = entry.at_ms
             case Acknowledged():
                 self.acknowledged.setdefault(entry.identity, entry.at_ms)
+                self.waiting.pop(entry.identity, None)
             case _:
                 pass
 

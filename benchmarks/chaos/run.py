@@ -24,6 +24,8 @@ from benchmarks.processes import BenchError
 from twin.servers import Progress
 
 _LOOK_S = 0.2
+_FRESH_MS = 2_000
+"""A message that has not waited longer for its acknowledgement is simply under way."""
 SETTLED_S = 45.0
 """How long it may take until nothing is wrong any more: a cooldown, two time-outs and cards that wait fit in."""
 
@@ -129,6 +131,7 @@ class Chaos:
             self.is_lost = True
             said = self._running.service.said()
             return [f"not well within {self._plan.patience_s:.0f} s; the service said:\n{said}"]
+        await self._wait(self._is_told)
         deadline_s = time.monotonic() + SETTLED_S
         async with self._connected() as connection:
             while found := [each async for each in self._compare(connection) if each not in self._known]:
@@ -168,6 +171,11 @@ class Chaos:
     async def _is_well(self) -> bool:
         since_ms = self._vitals.well.since_ms
         return since_ms is not None and now_ms() - since_ms > 1000 * _LOOK_S
+
+    async def _is_told(self) -> bool:
+        """The controllers have got rid of what they had to keep back: until then there is more to come."""
+        self._read()
+        return now_ms() - min(self._referee.ledger.waiting.values(), default=now_ms()) < _FRESH_MS
 
     async def _caught_up(self, connection: asyncpg.Connection, wanted: Iterable[Identity]) -> bool:
         """All of these are on record, but for what the broker has lost."""

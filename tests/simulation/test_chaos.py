@@ -103,6 +103,12 @@ def test_the_referee_sees_what_is_lost_twice_or_invented() -> None:
     assert list(judge_messages(told, identities(0, 1, 2), [], [])) == [], "what was not acknowledged may be there"
 
 
+def test_what_a_controller_keeps_back_is_known() -> None:
+    told = ledger(0, 2)
+    told.take(made(7, "birth"))
+    assert told.waiting == {("c", "b", 1): 1001, ("c", "b", 3): 1003}
+
+
 def test_only_what_the_broker_can_have_lost_is_excused() -> None:
     told = ledger(0, 1, 2)
     assert missing(told, identities(0), lambda acknowledged_ms: acknowledged_ms == 2001) == [("c", "b", 2)]
