@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -20,6 +21,11 @@ from twin.store.migrate import migrate
 _SETTINGS = {"timescaledb.max_background_workers": "0", "shared_buffers": "64MB", "max_wal_size": "512MB"}
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only as the parent of folders with names of their own
 _ROOM_BYTES = 4 << 30
+
+# An example takes as long as a busy machine lets it: half a second for what takes one millisecond.
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("patient", **_PATIENT)
+hypothesis.settings.load_profile("patient")
 
 
 def _fast_folder() -> Path | None:

@@ -1,5 +1,6 @@
 """A site with all its parts as processes: opened, and closed again whatever state they are in."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -83,8 +84,10 @@ class Running:
 
 
 @asynccontextmanager
-async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
+async def opened(plan: Plan, progress: Progress, tables: asyncio.Lock) -> AsyncIterator[Running]:
     """A site of the plan whose service is ready and whose controllers speak.
+
+    `tables` is held while they are filled: Tortoise has the tables of one database open at a time, whoever asks.
 
     Raises:
         BenchError, ServersError: something cannot be had or does not start.
@@ -100,7 +103,8 @@ async def opened(plan: Plan, progress: Progress) -> AsyncIterator[Running]:
         mosquitto = private_mosquitto(folder, accounts(password), cache=cache, progress=progress)
         broker = Broker(await stack.enter_async_context(mosquitto))
         progress("Preparing the site", None)
-        keys = await register(site, postgres.url)
+        async with tables:
+            keys = await register(site, postgres.url)
         wires = Wires(broker.address, lambda: (postgres.host, postgres.port))
         for wire in wires.all.values():
             await stack.enter_async_context(wire.opened())

@@ -226,14 +226,15 @@ async def run(plan: Plan, progress: Progress) -> Result:
     """Carry it out. Raises BenchError or ServersError where it cannot be done."""
     started_s = time.monotonic()
     shares = [range(first, plan.rounds, plan.sites) for first in range(min(plan.sites, plan.rounds))]
-    results = await asyncio.gather(*(_share(plan, numbers, progress) for numbers in shares))
+    tables = asyncio.Lock()
+    results = await asyncio.gather(*(_share(plan, numbers, progress, tables) for numbers in shares))
     return _together(results, time.monotonic() - started_s)
 
 
-async def _share(plan: Plan, numbers: Iterable[int], progress: Progress) -> Result:
+async def _share(plan: Plan, numbers: Iterable[int], progress: Progress, tables: asyncio.Lock) -> Result:
     """These rounds, at a site of their own."""
     started_s = time.monotonic()
-    async with opened(plan, progress) as running, signed_in(running.site, running.http, plan.seed) as people:
+    async with opened(plan, progress, tables) as running, signed_in(running.site, running.http, plan.seed) as people:
         chaos = Chaos(plan, progress, running, people)
         for number in numbers:
             await chaos.round(number)

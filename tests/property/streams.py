@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.property.service import CONTROLLER
@@ -29,7 +29,7 @@ Events: TypeAlias = Sequence[Event | None]
 
 def profile(max_examples: int) -> settings:
     """How long to search."""
-    return settings(max_examples=max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    return settings(max_examples=max_examples)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.alerts import (
@@ -174,13 +174,11 @@ def _lives(outcome: Told) -> Iterator[list[Notice]]:
             yield life
 
 
-@settings(deadline=None)
 @given(story=STORIES, asks_ms=st.lists(st.integers(0, END_MS), max_size=30).map(tuple))
 def test_asking_more_often_changes_nothing(story: Story, asks_ms: tuple[int, ...]) -> None:
     assert told(story, asks_ms) == told(story)
 
 
-@settings(deadline=None)
 @given(story=STORIES)
 def test_alerts_never_flap_faster_than_clear(story: Story) -> None:
     outcome = told(story)
@@ -193,7 +191,6 @@ def test_alerts_never_flap_faster_than_clear(story: Story) -> None:
         assert all(after[0].at_ms >= before[-1].at_ms for before, after in pairwise(lives))
 
 
-@settings(deadline=None)
 @given(story=STORIES)
 def test_who_has_acknowledged_is_left_in_peace(story: Story) -> None:
     outcome = told(story)
@@ -205,7 +202,6 @@ def test_who_has_acknowledged_is_left_in_peace(story: Story) -> None:
         assert sent == []
 
 
-@settings(deadline=None)
 @given(story=STORIES)
 def test_people_are_told_in_order_and_at_most_once_that_it_began_and_that_it_is_over(story: Story) -> None:
     for life in _lives(told(story)):
@@ -245,7 +241,6 @@ def _counted(timeline: Timeline, hold_s: int, clear_s: int) -> list[tuple[int, A
     return found
 
 
-@settings(deadline=None)
 @given(changes=_changes(lag_s=0))
 def test_counting_seconds_comes_to_the_same(changes: tuple[tuple[int, Standing, int], ...]) -> None:
     timeline = Timeline(AlertKind.POWER_WITHOUT_SESSION, changes)
@@ -270,7 +265,6 @@ READINGS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     readings=READINGS,
     around=st.builds(

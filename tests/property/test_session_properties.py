@@ -82,7 +82,7 @@ def _played(scenario: Scenario) -> SessionPlayer:
     return player
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenarios())
 def test_there_is_one_session_at_a_time_and_each_ends_once(scenario: Scenario) -> None:
     running, opened, ended = None, dict[str, int](), set[str]()
@@ -109,7 +109,7 @@ def test_there_is_one_session_at_a_time_and_each_ends_once(scenario: Scenario) -
                 pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenarios())
 def test_no_relay_goes_on_without_a_granted_request(scenario: Scenario) -> None:
     waiting: str | None = None
@@ -125,7 +125,7 @@ def test_no_relay_goes_on_without_a_granted_request(scenario: Scenario) -> None:
                 pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenarios(), st.lists(st.integers(0, HORIZON_MS), max_size=30))
 def test_asking_more_often_changes_nothing(scenario: Scenario, asked_ms: list[int]) -> None:
     player, plain = SessionPlayer(scenario), _played(scenario)
@@ -142,7 +142,7 @@ def test_asking_more_often_changes_nothing(scenario: Scenario, asked_ms: list[in
     assert player.control == plain.control
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenarios())
 def test_nothing_is_left_undone(scenario: Scenario) -> None:
     player = SessionPlayer(scenario)
@@ -168,7 +168,7 @@ def _is_sound(control: Control, at_ms: int) -> None:
             assert order is None or not order.on or order.state in settled
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenarios())
 def test_nobody_is_warned_twice_of_one_end_and_no_command_fails_unsent(scenario: Scenario) -> None:
     decisions = _played(scenario).decisions
