@@ -134,11 +134,12 @@ class Chaos:
         await self._wait(self._is_told)
         deadline_s = time.monotonic() + SETTLED_S
         async with self._connected() as connection:
-            while found := [each async for each in self._compare(connection) if each not in self._known]:
-                if time.monotonic() > deadline_s:
-                    break
+            while True:
+                begun_s = time.monotonic()
+                found = [each async for each in self._compare(connection) if each not in self._known]
+                if not found or begun_s > deadline_s:
+                    return found
                 await asyncio.sleep(_LOOK_S)
-        return found
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:

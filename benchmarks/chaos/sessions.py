@@ -54,7 +54,7 @@ def judge_sessions(books: Books, evidence: Evidence) -> Iterator[str]:
         ):
             yield f"session {session.id} of {session.user} at {session.instrument}: {complaint}"
     yield from _unseen(books, evidence.let_in)
-    yield from _overlaps(books.sessions)
+    yield from _overlaps(books.sessions, evidence)
     if books.foreign_lines:
         yield f"{books.foreign_lines} charge lines belong to no session"
     yield from (f"the ledger is broken at {each}" for each in books.broken_segments)
@@ -230,12 +230,16 @@ def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
         yield f"{session.opened_ms} to {session.ended_ms} is charged {charged}, and should be {least} to {most}"
 
 
-def _overlaps(sessions: Iterable[Session]) -> Iterator[str]:
-    """At most one session an instrument at a time."""
+def _overlaps(sessions: Iterable[Session], evidence: Evidence) -> Iterator[str]:
+    """At most one session an instrument at a time.
+
+    But a controller that was cut off could not know of one that was about to open, and never did.
+    """
     by_instrument: defaultdict[str, list[Session]] = defaultdict(list)
     for each in sessions:
         by_instrument[each.instrument].append(each)
     for own in by_instrument.values():
         for before, after in pairwise(sorted(own, key=lambda each: (each.requested_ms, int(each.id)))):
-            if before.ended_ms is None or before.ended_ms > after.requested_ms:
+            is_unknown = before.opened_ms is None and _began_cut_off(after, evidence)
+            if not is_unknown and (before.ended_ms is None or before.ended_ms > after.requested_ms):
                 yield f"two sessions at once: {before} and {after}"

@@ -200,6 +200,13 @@ def test_who_did_not_go_out_was_there_until_the_instrument_stopped_to_work() -> 
     assert visited(at_once, went=None) == [], "it did not work at all"
 
 
+def test_a_controller_cut_off_does_not_know_of_a_session_that_never_opened() -> None:
+    never = replace(SESSION, id="6", user=P2, requested_ms=T - 50, opened_ms=None, state="void", reason="not_confirmed")
+    both = replace(LET_IN, sessions=(never, *LET_IN.sessions))
+    assert not any("at once" in each for each in visited(both))
+    assert any("two sessions at once" in each for each in judged(replace(BOOKS, sessions=(never, SESSION))))
+
+
 def test_who_was_let_in_while_another_was_in_is_told_of() -> None:
     def missed(books: Books, user: str = P2, seconds: int = 5) -> list[str]:
         complaints = visited(books, came=Visit(CODE, user, T + 1000 * seconds))
