@@ -1,6 +1,7 @@
 """Real servers for tests: one TimescaleDB per test process with a database per test, one Mosquitto per test."""
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,13 +15,14 @@ from tests.brokers import BrokerInTest
 from tests.chromium import find_or_fetch
 from tests.databases import copied, created
 from twin.servers import Postgres, ServersError, private_mosquitto, private_postgres
-from twin.servers.homes import cache_folder
+from twin.servers.homes import cache_folder, try_lock
 from twin.store.migrate import migrate
 
 # No background workers of TimescaleDB: they would hold on to databases that a test wants to drop.
 _SETTINGS = {"timescaledb.max_background_workers": "0", "shared_buffers": "64MB", "max_wal_size": "512MB"}
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only as the parent of folders with names of their own
 _ROOM_BYTES = 4 << 30
+_PREFIX, _LOCK = "users-twin-test-", "test.lock"
 
 # An example takes as long as a busy machine lets it: half a second for what takes one millisecond.
 _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -33,16 +35,37 @@ def _fast_folder() -> Path | None:
     return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
-def _home() -> Iterator[Path]:
+def _remove_leftovers() -> None:
+    """What runs that were killed have left in memory: nobody holds their lock any more."""
+    for lock in _MEMORY.glob(f"{_PREFIX}*/{_LOCK}"):
+        if lock.parent.stat(follow_symlinks=False).st_uid == os.getuid():
+            with lock.open() as file:
+                if try_lock(file.fileno()):
+                    shutil.rmtree(lock.parent)
+
+
+@pytest.fixture(scope="session")
+def session_home() -> Iterator[Path]:
+    """A folder for all servers of this test process."""
     # Not pytest's own folder: the servers of a root user run as somebody else, who cannot get there.
-    home = Path(tempfile.mkdtemp(prefix="users-twin-test-", dir=_fast_folder()))
+    _remove_leftovers()
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_fast_folder()))
+    home.chmod(0o711)
+    unlocked = home / "unlocked"
+    with unlocked.open("w") as lock:
+        assert try_lock(lock.fileno())
+        unlocked.rename(home / _LOCK)  # nobody ever sees a lock that is not held yet
+        yield home
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def servers_home(session_home: Path) -> Iterator[Path]:
+    """A folder for the servers of this test."""
+    home = Path(tempfile.mkdtemp(dir=session_home))
     home.chmod(0o711)
     yield home
     shutil.rmtree(home)
-
-
-servers_home = pytest.fixture(_home, name="servers_home")
-session_home = pytest.fixture(_home, scope="session", name="session_home")
 
 
 @pytest.fixture(autouse=True)
