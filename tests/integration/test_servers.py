@@ -29,9 +29,10 @@ from twin.servers.homes import cache_folder
 from twin.servers.process import is_server
 
 _OWNER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from twin.servers import private_servers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background ignores it
 async def main():
     async with private_servers(Path(sys.argv[1])) as servers:
         print(servers.postgres.pid, servers.broker.pid, servers.postgres.port, servers.broker.port, flush=True)
