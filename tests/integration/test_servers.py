@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -135,13 +134,21 @@ async def test_the_speaker_speaks_for_every_controller_and_hears_twins(broker: B
         assert (await _next(speaker)).payload == b"2"
 
 
-async def test_five_thousand_accounts_are_in_force_within_seconds(broker: BrokerInTest) -> None:
-    started = time.monotonic()
+async def test_five_thousand_accounts_are_in_force(broker: BrokerInTest) -> None:
     accounts = [controller_account(f"c{number}", hash_password(f"p{number}")) for number in range(5000)]
     service = service_account(hash_password(broker.service_password))
     await broker.server.set_accounts([service, *accounts])
     async with _client(broker.url_of("c4999", "p4999")):
-        assert time.monotonic() - started < 10
+        pass
+
+
+async def test_accounts_are_in_force_however_soon_they_follow_one_another(broker: BrokerInTest) -> None:
+    secret = hash_password("secret")
+    many = [controller_account(f"c{number}", secret) for number in range(5000)]  # to read them takes a while
+    for newest in range(4990, 5000):
+        await broker.server.set_accounts(many[: newest + 1])
+    async with _client(broker.url_of("c4999", "secret")):
+        pass
 
 
 async def test_who_loses_the_account_is_disconnected(broker: BrokerInTest) -> None:
@@ -178,19 +185,18 @@ async def test_messages_for_an_absent_service_survive_a_restart_of_the_broker(br
     assert received == list(range(2000))
 
 
-async def test_a_second_start_is_quick_and_keeps_data_password_and_ports(servers_home: Path) -> None:
-    started_s = time.monotonic()
+async def test_a_second_start_makes_nothing_anew_and_keeps_data_password_and_ports(servers_home: Path) -> None:
+    which = "SELECT system_identifier FROM pg_control_system()"
     async with private_servers(servers_home) as first:
-        first_s = time.monotonic() - started_s
         before = first.database_url, first.broker.port
         connection = await asyncpg.connect(first.database_url)
+        made = await connection.fetchval(which)
         await connection.execute("CREATE TABLE kept ()")
         await connection.close()
-    started_s = time.monotonic()
     async with private_servers(servers_home) as second:
-        assert time.monotonic() - started_s < first_s, "there is nothing to make any more"
         assert (second.database_url, second.broker.port) == before
         connection = await asyncpg.connect(second.database_url)
+        assert await connection.fetchval(which) == made
         await connection.execute("DROP TABLE kept")
         await connection.close()
 

@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import aiomqtt
 
 from twin.servers.accounts import Account, acl_file, password_file
 from twin.servers.homes import make_server_folder, server_user, write_secret
@@ -13,7 +15,7 @@ from twin.servers.process import Launch, ServerProcess, end_orphan, start, until
 from twin.servers.programs import Program, mosquitto_program
 
 _STOP_TIMEOUT_S = 30.0
-_RELOAD_TIMEOUT_S = 10.0
+_RELOAD_TIMEOUT_S = 30.0
 _RUNNING = " running"
 _RELOADING = "Reloading config."
 _SETTINGS = """\
@@ -83,13 +85,25 @@ class Mosquitto:
             self._server.send(signal.SIGUSR1)
 
     async def set_accounts(self, accounts: Iterable[Account]) -> None:
-        """Replace all accounts; in force on return. Whoever lost theirs is disconnected."""
+        """Replace all accounts; in force on return. Whoever lost theirs is disconnected.
+
+        Raises:
+            TimeoutError: the broker does not take notice.
+
+        """
         self._accounts = tuple(accounts)
         self._write_accounts()
         if self._server and self._server.running:
-            written = self._log.stat().st_size
-            self._server.send(signal.SIGHUP)
-            await until(lambda: _RELOADING in self._logged_since(written), _RELOAD_TIMEOUT_S)
+            await self._reload(self._server)
+
+    async def _reload(self, server: ServerProcess) -> None:
+        """Have the files read. It says when it begins to, and answers nobody until it has; a signal then is lost."""
+        written = self._log.stat().st_size
+        server.send(signal.SIGHUP)
+        await until(lambda: _RELOADING in self._logged_since(written), _RELOAD_TIMEOUT_S)
+        with suppress(aiomqtt.MqttError):  # any answer will do: this one is a refusal
+            async with aiomqtt.Client(self.host, self.port, timeout=_RELOAD_TIMEOUT_S):
+                pass
 
     def _write_accounts(self) -> None:
         write_secret(self._folder / "passwords", password_file(self._accounts), self._user)
