@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.chromium import FLAGS
 from tests.unit.web.campus import Campus
 from tests.unit.web.served import Site, opened
+
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,6 @@ from playwright.async_api import Page, expect
 from tests.unit.web.served import Site
 from twin.permission import AccessCode, Opened
 
-WITHIN_MS = 2000
-
 
 async def sign_in(page: Page, site: Site, username: str) -> None:
     token = await site.campus.sign_in(username, "right")
@@ -22,15 +20,13 @@ async def test_a_tile_shows_session_and_alerts_as_they_come_and_go(page: Page, s
     tile = page.locator("twin-tile:has(a[href='/instruments/SEM-000'])")
     await expect(tile.locator(".bell")).to_be_hidden()
     session = site.campus.begin("SEM-000", "li", due_min=60)
-    await expect(tile.locator(".tile-session")).to_have_text(
-        re.compile(r"session since .*16:53 · until .*17:53"), timeout=WITHIN_MS
-    )
+    await expect(tile.locator(".tile-session")).to_have_text(re.compile(r"session since .*16:53 · until .*17:53"))
     site.campus.fire("SEM-000")
     site.campus.fire("SEM-000", "POWER_WITH_RELAY_OFF", "critical")
-    await expect(tile.locator(".tile-alerts")).to_have_text("2", timeout=WITHIN_MS)
+    await expect(tile.locator(".tile-alerts")).to_have_text("2")
     await expect(tile.locator(".bell use")).to_have_attribute("href", "#alert-critical")
     site.campus.end(session, "USER")
-    await expect(tile.locator(".tile-session")).to_have_text("", timeout=WITHIN_MS)
+    await expect(tile.locator(".tile-session")).to_have_text("")
     assert "li" not in re.findall(r"\w+", await tile.inner_text())
 
 
@@ -55,7 +51,7 @@ async def test_a_refusal_is_explained_and_goes_when_its_cause_goes(page: Page, s
     await expect(page.locator("#session")).to_contain_text("It is outside the opening hours.")
     site.campus.refused.clear()
     site.campus.fire("SEM-000")
-    await expect(page.get_by_role("button", name="Unlock")).to_be_visible(timeout=WITHIN_MS)
+    await expect(page.get_by_role("button", name="Unlock")).to_be_visible()
     await expect(page.locator("#alerts")).to_contain_text("Session without use")
 
 
@@ -67,7 +63,7 @@ async def test_an_alert_appears_and_is_acknowledged(page: Page, site: Site, how:
     await expect(page.locator("#line")).to_have_text("Live")
     site.campus.fire("FUR-002", "POWER_WITHOUT_SESSION", "critical")
     button = page.get_by_role("button", name="Acknowledge")
-    await expect(button).to_be_visible(timeout=WITHIN_MS)
+    await expect(button).to_be_visible()
     if how == "pointer":
         await button.click()
     else:
@@ -75,7 +71,7 @@ async def test_an_alert_appears_and_is_acknowledged(page: Page, site: Site, how:
         await page.keyboard.press("Enter")
     await expect(page.get_by_text("guard sees to it since")).to_be_visible()
     site.campus.clear("a1")
-    await expect(page.get_by_text("All quiet.")).to_be_visible(timeout=WITHIN_MS)
+    await expect(page.get_by_text("All quiet.")).to_be_visible()
 
 
 async def test_what_somebody_writes_is_not_taken_from_under_their_hands(page: Page, site: Site) -> None:
