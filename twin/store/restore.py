@@ -99,23 +99,13 @@ async def read_silences(pool: asyncpg.Pool, now_ms: int) -> list[Silence]:
 
 
 async def read_site_state(pool: asyncpg.Pool) -> SiteState:
-    """The site as last recorded. Raises IncompatibleVersionError.
-
-    By the log, where an older version recorded nothing, or what is recorded does not know of an alert that is firing:
-    it would be fired once more, and there can be only one.
-    """
+    """The site as last recorded; by the log, where nothing was recorded yet. Raises IncompatibleVersionError."""
     row = await pool.fetchrow("SELECT number, version, site FROM writer WHERE name = 'service'")
     if row is None:
         return NEW_SITE
-    logged = await logged_site(pool, row["number"], None)
     if row["site"] is None:
-        return logged
-    recorded = unpacked_site(row["version"], row["site"])
-    return logged if _is_firing(logged) and not _is_firing(recorded) else recorded
-
-
-def _is_firing(site: SiteState) -> bool:
-    return any(each.state is AlertState.FIRING for each in site.watch.active)
+        return await logged_site(pool, row["number"], None)
+    return unpacked_site(row["version"], row["site"])
 
 
 async def logged_site(connection: asyncpg.Pool | asyncpg.Connection, number: int, at_ms: int | None) -> SiteState:
