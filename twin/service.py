@@ -45,9 +45,8 @@ from twin.stream.native import decode
 from twin.stream.outbox import Outbox
 from twin.stream.packets import Delivery
 from twin.stream.reader import Reader
-from twin.stream.retained import RetainedWriter
 from twin.stream.topics import Topics, Upward
-from twin.stream.writer import StateWriter
+from twin.stream.writers import CommandWriter, RetainedWriter, StateWriter
 from twin.views import TwinView
 
 log = structlog.get_logger(__name__)
@@ -90,7 +89,8 @@ class TwinService:
             broker, f"twin-reader-{site}", topics, on_link=self._note_broker, backlog=backlog, clock=clock
         )
         self._outbox = Outbox(clock)
-        self._writer = StateWriter(broker, f"twin-writer-{site}", topics, render=self._public, outbox=self._outbox)
+        self._states = StateWriter(broker, f"twin-states-{site}", self._public)
+        self._commands = CommandWriter(broker, f"twin-commands-{site}", topics, self._outbox)
         self._recorder = Recorder(
             self._fleet,
             self._store,
@@ -100,7 +100,7 @@ class TwinService:
             acknowledge=self._reader.acknowledge,
             publish=self._show,
             outbox=self._outbox,
-            send=self._writer.nudge,
+            send=self._commands.nudge,
             metrics=self._metrics,
             backlog=backlog,
             mark=self._reader.mark,
@@ -154,8 +154,8 @@ class TwinService:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(), name="reader")
                 group.create_task(self._recorder.run(), name="recorder")
-                group.create_task(self._writer.run(), name="writer")
-                group.create_task(self._retained.run(), name="retained")
+                for writer in (self._states, self._commands, self._retained):
+                    group.create_task(writer.run(), name=type(writer).__name__)
                 group.create_task(self._granting.run(), name="granting")
         except ExceptionGroup as failures:
             raise _first(failures) from failures
@@ -187,7 +187,7 @@ class TwinService:
         self._metrics.broker_up.set(up)
 
     def _show(self, stations: Mapping[str, Station], follows: Sequence[Consequences]) -> None:
-        self._writer.mark(self._feed.publish(stations))
+        self._states.mark(self._feed.publish(stations))
         if any(each.alerts for each in follows):
             for listener in list(self._alert_listeners):
                 listener()
@@ -195,7 +195,7 @@ class TwinService:
     def _cut(self, command: Command) -> None:
         """Power goes off though it cannot be recorded now."""
         self._outbox.put((command,))
-        self._writer.nudge()
+        self._commands.nudge()
 
     def _grant(self, controller: str, payload: bytes) -> None:
         self._retained.put(self._topics.grants(controller), payload)

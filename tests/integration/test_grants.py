@@ -37,7 +37,7 @@ from twin.store.rows import to_ms
 from twin.stream.broker import parse_broker
 from twin.stream.grants import signature
 from twin.stream.native import card_digest
-from twin.stream.retained import RetainedWriter
+from twin.stream.writers import RetainedWriter
 
 LI = Person("li", "user", "李")
 UID = "04A1B2C3"

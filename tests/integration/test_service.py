@@ -19,7 +19,7 @@ from twin.service import TwinService, open_service
 from twin.settings import Settings, SettingsError
 from twin.state import Category
 from twin.store.commit import AnotherWriterError
-from twin.stream.writer import ROUND_S
+from twin.stream.writers import ROUND_S
 from twin.views import TwinView
 
 PUBLIC = frozenset(TwinView.__struct_fields__)

@@ -15,7 +15,7 @@ from twin.servers.mosquitto import _SETTINGS as BROKER_SETTINGS
 from twin.settings import Settings, variable
 from twin.stream.inbox import MAX_BYTES, MAX_MESSAGES, MAX_UNHELD
 from twin.stream.native import MAX_READINGS
-from twin.stream.writer import MAX_A_ROUND
+from twin.stream.writers import MAX_A_ROUND
 from web.board import HISTORY_BEATS
 from web.hub import Hub
 from web.settings import WebSettings
