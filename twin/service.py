@@ -34,6 +34,7 @@ from twin.settings import Settings, SettingsError
 from twin.station import Station
 from twin.store import Names, Store
 from twin.store.commit import UNAVAILABLE
+from twin.store.connections import open_pool
 from twin.store.history import History
 from twin.store.lookup import Lookup
 from twin.store.migrate import migrate, tortoise_config
@@ -379,7 +380,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         raise SettingsError("a service needs DATABASE_URL and MQTT_URL")
     async with (
         open_database(settings.database_url),
-        asyncpg.create_pool(settings.database_url, min_size=1, max_size=8) as pool,
+        open_pool(settings.database_url) as pool,
     ):
         await make_grant_keys()
         with uncollected():

@@ -117,6 +117,8 @@ async def opened(plan: Plan, progress: Progress, tables: asyncio.Lock) -> AsyncI
         vitals = Vitals(http)
         for program in (service, controllers):
             stack.push_async_callback(program.stop)
+        for wire in wires.all.values():
+            stack.callback(wire.heal)  # whatever is wrong in the middle of a round: they end in order
         await stack.enter_async_context(vitals.watched())
         progress("Starting the service", None)
         await service.start()

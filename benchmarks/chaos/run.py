@@ -228,8 +228,12 @@ async def run(plan: Plan, progress: Progress) -> Result:
     started_s = time.monotonic()
     shares = [range(first, plan.rounds, plan.sites) for first in range(min(plan.sites, plan.rounds))]
     tables = asyncio.Lock()
-    results = await asyncio.gather(*(_share(plan, numbers, progress, tables) for numbers in shares))
-    return _together(results, time.monotonic() - started_s)
+    try:
+        async with asyncio.TaskGroup() as group:  # where one cannot go on, the others end as well
+            sites = [group.create_task(_share(plan, numbers, progress, tables)) for numbers in shares]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return _together([each.result() for each in sites], time.monotonic() - started_s)
 
 
 async def _share(plan: Plan, numbers: Iterable[int], progress: Progress, tables: asyncio.Lock) -> Result:

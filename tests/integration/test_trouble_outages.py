@@ -13,6 +13,7 @@ import aiomqtt
 import pytest
 from structlog.testing import capture_logs
 
+from benchmarks.chaos.proxy import Proxy
 from tests.brokers import BrokerInTest
 from tests.sites import Site, metric, now_ms, registered, until
 from twin.servers import Postgres
@@ -235,6 +236,23 @@ async def test_a_service_ends_in_order_though_both_servers_are_gone(site: Site, 
     finally:
         await postgres.start()
     await site.broker.start()
+    async with site.serving():
+        await until(lambda: all_stored(site, 2))
+    assert await site.identities() == [("c0", "boot-1", 0), ("c0", "boot-1", 1)]
+
+
+async def test_a_service_ends_though_its_database_does_not_answer_any_more(site: Site) -> None:
+    at = urlsplit(site.database_url)
+    wire = Proxy(lambda: (str(at.hostname), at.port or 0))
+    async with wire.opened():
+        wired = at._replace(netloc=f"{at.username}:{at.password}@{at.hostname}:{wire.port}").geturl()
+        behind = Site(site.broker, wired, site.passwords)
+        async with asyncio.timeout(60), behind.serving() as service, site.speaking() as voice:
+            await voice.read(1)
+            await until(site.readings)
+            wire.stall()
+            await voice.read(2)
+            await until(lambda: metric(service, "twin_inbox_messages") == 0)  # it is being stored
     async with site.serving():
         await until(lambda: all_stored(site, 2))
     assert await site.identities() == [("c0", "boot-1", 0), ("c0", "boot-1", 1)]

@@ -20,6 +20,7 @@ from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome
 from twin.state import NEW_BOOK, Book, Span, Visit
 from twin.station import NEW_SITE, Station
 from twin.store import records, rows
+from twin.store.connections import left
 from twin.store.names import Ids, Names
 from twin.store.rows import EVENT_COLUMNS, READING_COLUMNS, VERSION, packed, to_time
 
@@ -179,7 +180,7 @@ class Store:
     async def close(self) -> None:
         """Give the lock back."""
         if self._connection is not None:
-            await self._connection.close()
+            await left(self._connection.close())
 
     async def commit(self, batch: Batch, names: Names, refold: Refold) -> list[ChargeRecord]:
         """Store a batch, once, however often it is tried; gives the lines that only the ledger computed anew led to.
