@@ -369,8 +369,10 @@ def _cooled(control: Control, state: Cooldown, reason: CooldownEnd, at_ms: int, 
     ended = Step(replace(control, state=Free()), (CooldownEnded(at_ms, state.use.id, reason),))
     last = control.order
     is_cut_already = last is not None and not last.on and last.state is not OrderState.FAILED
-    if policy.cut is not Cut.WHEN_IDLE or is_cut_already or not control.signals.has_relay:
+    if policy.cut is not Cut.WHEN_IDLE or is_cut_already:
         return ended
-    if reason is CooldownEnd.RAN_OUT:
+    if reason is CooldownEnd.RAN_OUT:  # people are told of what works on, with a relay or without
         return _then(ended, Step(ended.control, (UnsafeToCut(at_ms, state.use.id),)))
+    if not control.signals.has_relay:
+        return ended
     return _then(ended, orders.commanded(ended.control, at_ms, policy, on=False))
