@@ -101,14 +101,14 @@ def _overrun(sessions: list[Session], grace_s: int, seconds: int) -> Flags:
 
 
 def fires(holds: Flags, link: Codes, *, for_s: int, clear_s: int, stands_still: bool) -> list[int]:
-    """When an alert begins to fire whose condition holds in these seconds."""
+    """When an alert begins to fire whose condition holds in these seconds; if it does again as it ends, it goes on."""
     index = np.flatnonzero(link == ONLINE) if stands_still else np.arange(len(holds))
     told = holds[index]
     fired: list[int] = []
     cleared = 0
     active = False
     for start, end in stretches(told):
-        if active and start - cleared >= clear_s:
+        if active and start - cleared > clear_s:
             active = False
         if not active and end - start >= max(for_s, 1):
             active = True

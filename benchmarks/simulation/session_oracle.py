@@ -153,7 +153,7 @@ class Life:
         if self._state != OPEN:
             return None
         policy, session = self.one.policy, self._now()
-        if self._idle_s >= self._release_s:
+        if self._idle_s >= self._release_s and self._is_quiet(at_s):
             return CloseReason.IDLE
         other_began = self.slots.other_began(at_s)
         if session.booking is None:
@@ -346,8 +346,10 @@ class Life:
 
     def _count_idle(self, at_s: int) -> None:
         if self._state == OPEN and self._link[at_s] == ONLINE:
-            quiet = self.one.metered and not self._works(at_s) and not self._occupied[at_s]
-            self._idle_s = self._idle_s + 1 if quiet else 0
+            self._idle_s = self._idle_s + 1 if self._is_quiet(at_s) else 0
+
+    def _is_quiet(self, at_s: int) -> bool:
+        return self.one.metered and not self._works(at_s) and not self._occupied[at_s]
 
 
 def _is_at(session: Session, early_s: int, began_s: int) -> bool:
