@@ -252,7 +252,8 @@ class Fleet:
         key = order_key(at_ms, arrival)
         if key < before.book.physics.newest:
             seat.station = with_twin(station, after)
-            return Outcome(verdict, at_ms, (controller,), refolds=(seat.outdated(at_ms, key),))
+            refold = seat.outdated(ledger.reached_ms(arrival.message, at_ms, seat.fact.policy), key)
+            return Outcome(verdict, at_ms, (controller,), refolds=(refold,))
         shared = before.book.physics is before.physics and after.physics is not before.physics
         physics = after.physics if shared else None
         book, spans = ledger.advance(before.book, arrival, at_ms, seat.fact.policy, physics=physics)

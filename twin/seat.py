@@ -46,10 +46,10 @@ class Seat:
     def outdated(self, since_ms: int, key: OrderKey | None = None) -> Refold:
         """Its ledger is to be computed anew from a moment on, by the last book that is kept from before it.
 
-        `key`: the place of the message that is to go in, where that is known.
+        `key`: the place at that moment of the message that is to go in, where that is known.
         """
         self.refolding = True
-        before = (since_ms, "", -2) if key is None else key
+        before = (since_ms, "", -2) if key is None or since_ms < key[0] else key
         base = next((book for book in reversed(self.trail) if book.physics.newest < before), None)
         return Refold(self.fact.controller, since_ms, base)
 

@@ -44,7 +44,7 @@ class _Shelf:
     """In the order of their times."""
     marks: list[Mark] = field(default_factory=list)
     ledger: list[Span] = field(default_factory=lambda: list(NEW_BOOK.spans))
-    refolds: list[Refold] = field(default_factory=list)
+    refold: Refold | None = None
 
 
 class Lab:
@@ -85,7 +85,8 @@ class Lab:
             item = (order_key(outcome.at_ms, event), outcome.at_ms, event)
             insort(self._shelves[event.controller].told, item, key=_key)
         for refold in outcome.refolds:
-            self._shelves[refold.controller].refolds.append(refold)
+            shelf = self._shelves[refold.controller]
+            shelf.refold = refold.joined(shelf.refold)
         self._store(outcome)
         return outcome
 
@@ -97,8 +98,8 @@ class Lab:
     def settle(self, now_ms: int) -> None:
         """Compute anew what late messages and requests ask for."""
         for controller, shelf in self._shelves.items():
-            if shelf.refolds:
-                self._refold(controller, shelf, now_ms)
+            if shelf.refold is not None:
+                self._refold(controller, shelf, shelf.refold, now_ms)
 
     def restart(self) -> None:
         """Begin again with what is stored: checkpoints, facts, and the sums of all lines."""
@@ -124,15 +125,14 @@ class Lab:
         """What the ledger says of a moment."""
         return [span.category for span in self.ledger(controller) if span.start_ms <= t_ms][-1]
 
-    def _refold(self, controller: str, shelf: _Shelf, now_ms: int) -> None:
+    def _refold(self, controller: str, shelf: _Shelf, refold: Refold, now_ms: int) -> None:
         self.refolded += 1
-        first_ms = min(each.at_ms for each in shelf.refolds)
-        base = _base(shelf, first_ms)
+        base = refold.base or _mark_before(shelf, refold.at_ms)
         kept = shelf.told
         told = [(at_ms, each) for _, at_ms, each in kept[bisect_right(kept, base.physics.newest, key=_key) :]]
         visits = tuple(self._visits(shelf.instrument))
-        bills = tuple(self._bills(shelf.instrument, first_ms))
-        shelf.refolds = []
+        bills = tuple(self._bills(shelf.instrument, refold.at_ms))
+        shelf.refold = None
         shelf.marks = [mark for mark in shelf.marks if mark.at_ms <= base.physics.newest[0]]
         outcome, billed = self.fleet.refold(controller, base, told, now_ms, visits=visits, bills=bills)
         self._store(outcome)
@@ -214,9 +214,5 @@ class Lab:
         ledger.extend(rewrite.spans)
 
 
-def _base(shelf: _Shelf, first_ms: int) -> Book:
-    """The book to begin with: one that the fleet remembers, else the last mark before."""
-    bases = [each.base for each in shelf.refolds if each.base is not None]
-    if len(bases) == len(shelf.refolds):
-        return min(bases, key=lambda book: book.physics.newest)
-    return next((mark.book for mark in reversed(shelf.marks) if mark.at_ms < first_ms), NEW_BOOK)
+def _mark_before(shelf: _Shelf, at_ms: int) -> Book:
+    return next((mark.book for mark in reversed(shelf.marks) if mark.at_ms < at_ms), NEW_BOOK)

@@ -10,7 +10,7 @@ from twin.events import Arrival, Event, Tick
 from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.policy import Policy
-from twin.rules.outcome import Outcome
+from twin.rules.outcome import Outcome, Refold
 from twin.state import NEW_BOOK, NEW_TWIN, Book, Category, OrderKey, Span, Twin
 
 CONTROLLER = "c"
@@ -28,7 +28,7 @@ class Service:
         self.marks: list[Mark] = []
         self.ledger: tuple[Span, ...] = NEW_BOOK.spans
         self.verdicts: list[Verdict] = []
-        self._refolds: list[tuple[int, Book | None]] = []
+        self._refold: Refold | None = None
         self._new_marks: list[Mark] = []
 
     @property
@@ -43,19 +43,16 @@ class Service:
             if outcome.verdict in {Verdict.LIVE, Verdict.LATE}:
                 item = (order_key(outcome.at_ms, event), outcome.at_ms, event)
                 insort(self.told, item, key=itemgetter(0))
-        self._refolds += [(refold.at_ms, refold.base) for refold in outcome.refolds]
+        for refold in outcome.refolds:
+            self._refold = refold.joined(self._refold)
         self._write(outcome)
         return outcome
 
     def commit(self, now_ms: int) -> None:
         """Let time come to now, compute anew what late messages ask for, and keep the marks."""
         self.handle(Tick(now_ms))
-        if self._refolds:
-            bases = [base for _, base in self._refolds if base is not None]
-            remembered = len(bases) == len(self._refolds)
-            first_ms = min(at_ms for at_ms, _ in self._refolds)
-            earliest = min(bases, key=lambda book: book.physics.newest) if remembered else self._mark_before(first_ms)
-            self.refold(earliest, now_ms)
+        if self._refold is not None:
+            self.refold(self._refold.base or self._mark_before(self._refold.at_ms), now_ms)
         self.marks += self._new_marks
         self._new_marks = []
 
@@ -63,7 +60,7 @@ class Service:
         """Compute the ledger anew from a book on."""
         told = [(at_ms, arrival) for key, at_ms, arrival in self.told if key > base.physics.newest]
         outcome, _ = self.fleet.refold(CONTROLLER, base, told, now_ms)
-        self._refolds, self._new_marks = [], []
+        self._refold, self._new_marks = None, []
         self.marks = [mark for mark in self.marks if mark.at_ms <= base.physics.newest[0]]
         self._write(outcome)
 

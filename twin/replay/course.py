@@ -25,8 +25,8 @@ class Course:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self.pending: dict[str, tuple[int, Book | None]] = {}
-        """Ledgers to be computed anew: from when on, and from which book if the fleet knows one."""
+        self.pending: dict[str, Refold] = {}
+        """Ledgers to be computed anew."""
         self._sessions: dict[str, SessionRecord] = {}
         self._by_instrument: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._segments: dict[str, Segments] = {}
@@ -62,7 +62,7 @@ class Course:
             for alert in follows.alerts:
                 self._alerts[alert.id] = alert
         for refold in outcome.refolds:
-            self._await(refold)
+            self.pending[refold.controller] = refold.joined(self.pending.get(refold.controller))
 
     def _note_session(self, record: SessionRecord) -> None:
         self._sessions[record.id] = record
@@ -81,15 +81,6 @@ class Course:
         if self._charges.get(subject) != row:
             self._charges[subject] = row
             self._charged_ms[subject] = at_ms
-
-    def _await(self, refold: Refold) -> None:
-        """From the earliest late message on; from a mark if the fleet has no book before it."""
-        at_ms, base = self.pending.get(refold.controller, (refold.at_ms, refold.base))
-        if base is None or refold.base is None:
-            self.pending[refold.controller] = min(at_ms, refold.at_ms), None
-        else:
-            earliest = min((at_ms, base), (refold.at_ms, refold.base), key=lambda each: each[0])
-            self.pending[refold.controller] = earliest
 
     def base(self, controller: str, at_ms: int) -> Book | None:
         """The last book before a moment, if the replay has one."""

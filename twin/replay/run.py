@@ -174,9 +174,11 @@ class Replay:
 
     async def _fold(self) -> None:
         """Compute all ledgers anew that something late belongs into."""
-        for controller, (at_ms, known) in self._course.pending.items():
+        for controller, refold in self._course.pending.items():
             ids, code = self._log.ids[controller], self._log.codes[controller]
-            base = known or self._course.base(controller, at_ms) or await self._stored_mark(ids.controller_id, at_ms)
+            at_ms = refold.at_ms
+            base = refold.base or self._course.base(controller, at_ms)
+            base = base or await self._stored_mark(ids.controller_id, at_ms)
             since_ms = base.physics.newest[0]
             outcome, billed = self._fleet.refold(
                 controller,

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from twin.decisions import Mark, Rewrite
-from twin.events import Arrival, Death
+from twin.events import Arrival, Death, Message
 from twin.instrument import is_history, observe
 from twin.physics import cools_until, intruded_since, power_changes, power_class_at, visit_at
 from twin.policy import Policy
@@ -149,11 +149,15 @@ def amended(
     book: Book, visits: tuple[Visit, ...], outages: tuple[Outage, ...], now_ms: int, policy: Policy
 ) -> tuple[Book, tuple[Span, ...] | None]:
     """The book when sessions or outages change, none of them before its newest message, and the spans to write."""
+    return settle(_standing(book, visits, outages, policy), now_ms, policy)
+
+
+def _standing(book: Book, visits: tuple[Visit, ...], outages: tuple[Outage, ...], policy: Policy) -> Book:
+    """The book with other sessions or outages; its newest message may be the very one that one of them ended with."""
     newest_ms = book.physics.newest[0]
-    standing = msgspec.structs.replace(book, visits=visits, outages=outages)
-    now = Span(newest_ms, _activity_at(standing, book.physics, newest_ms, policy))
-    new = msgspec.structs.replace(standing, activity=_joined(book.activity, now))
-    return _written(new, newest_ms, now_ms, policy)
+    new = msgspec.structs.replace(book, visits=visits, outages=outages)
+    now = Span(newest_ms, _activity_at(new, book.physics, newest_ms, policy))
+    return msgspec.structs.replace(new, activity=_joined(book.activity, now))
 
 
 def refold(
@@ -172,7 +176,7 @@ def refold(
     """
     observed = list(told)
     # When it was due by other sessions says nothing: the first message looks at everything.
-    base = msgspec.structs.replace(base, visits=visits, outages=outages, due_ms=base.physics.newest[0])
+    base = msgspec.structs.replace(_standing(base, visits, outages, policy), due_ms=base.physics.newest[0])
     book = _bereaved(base, {each.received_ms for _, each in observed if isinstance(each.message, Death)})
     deaths_ms, written, marks = book.coverage.deaths_ms, base.spans, []
     for at_ms, arrival in observed:
@@ -219,6 +223,11 @@ def changed_spans(old: tuple[Span, ...], new: tuple[Span, ...]) -> tuple[Span, .
     # An old span that starts before the first new one must go as well: begin with the last that both have.
     starts_later = same == len(new) or (same < len(old) and old[same].start_ms < new[same].start_ms)
     return new[same - 1 :] if starts_later else new[same:]
+
+
+def reached_ms(message: Message, at_ms: int, policy: Policy) -> int:
+    """From when on a message may change the ledger: one that was kept vouches for the time since the one before it."""
+    return at_ms - policy.stale_after_ms if is_history(message) else at_ms
 
 
 def disturbed_ms(visits: tuple[Visit, ...], spans: tuple[Span, ...] | None) -> int | None:

@@ -12,7 +12,7 @@ from twin.permission import AccessDecision
 from twin.rules.billing import Charge, Line
 from twin.rules.credit import CreditLine
 from twin.sessions import CloseReason, VoidReason
-from twin.state import Book, Span
+from twin.state import Book, OrderKey, Span
 from twin.station import Terms
 
 
@@ -156,6 +156,10 @@ class Consequences(msgspec.Struct):
     """From when on the ledger must be computed anew."""
 
 
+def _newest(book: Book) -> OrderKey:
+    return book.physics.newest
+
+
 class Refold(_Record, frozen=True):
     """A ledger that must be computed anew from a moment on, with the stored messages."""
 
@@ -163,6 +167,14 @@ class Refold(_Record, frozen=True):
     at_ms: int
     base: Book | None
     """From where, if the fleet remembers so far back; else from the last mark before that moment."""
+
+    def joined(self, other: "Refold | None") -> "Refold":
+        """Both in one go: from the earlier moment on, by the earlier book, or by a mark where either has no book."""
+        if other is None:
+            return self
+        books = [each.base for each in (self, other) if each.base is not None]
+        base = None if len(books) == 1 else min(books, key=_newest, default=None)
+        return Refold(self.controller, min(self.at_ms, other.at_ms), base)
 
 
 class Outcome(msgspec.Struct):

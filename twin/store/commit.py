@@ -16,7 +16,7 @@ from twin.events import Ack, Arrival, Reading
 from twin.instrument import order_key
 from twin.requests import Request
 from twin.rules.ledger import overlaid
-from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome
+from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome, Refold
 from twin.state import NEW_BOOK, Book, Span, Visit
 from twin.station import NEW_SITE, Station
 from twin.store import records, rows
@@ -44,7 +44,7 @@ class Past(NamedTuple):
     bills: tuple[Bill, ...]
 
 
-Refold: TypeAlias = Callable[[str, Past], tuple[Outcome, Sequence[Billed]]]
+Fold: TypeAlias = Callable[[str, Past], tuple[Outcome, Sequence[Billed]]]
 """Computes a controller's ledger anew: `Fleet.refold` at a given time."""
 
 _BROKEN: Final = (
@@ -95,7 +95,8 @@ class Batch:
         self.requests: list[Request] = []
         self.follows: list[Consequences] = []
         self.acks: list[Confirmation] = []
-        self.refolds: dict[str, tuple[int, Book | None]] = {}
+        self.refolds: dict[str, Refold] = {}
+        """Ledgers to be computed anew."""
 
     def __bool__(self) -> bool:
         return bool(self.readings or self.events or self.quarantine or self.changed or self.requests or self.follows)
@@ -124,15 +125,7 @@ class Batch:
         self.marks += outcome.marks
         self.follows += outcome.consequences
         for refold in outcome.refolds:
-            self._refold(refold.controller, refold.at_ms, refold.base)
-
-    def _refold(self, controller: str, at_ms: int, base: Book | None) -> None:
-        """From the earliest late message on; from a mark in the store if the fleet has no book before it."""
-        known_ms, known_base = self.refolds.get(controller, (at_ms, base))
-        if known_base is None or base is None:
-            self.refolds[controller] = min(known_ms, at_ms), None
-        else:
-            self.refolds[controller] = min((known_ms, known_base), (at_ms, base), key=lambda refold: refold[0])
+            self.refolds[refold.controller] = refold.joined(self.refolds.get(refold.controller))
 
     def refolded(self, controller: str, since_ms: int, outcome: Outcome) -> None:
         """A ledger has been computed anew from a moment on; what the batch says of the time before stands."""
@@ -182,7 +175,7 @@ class Store:
         if self._connection is not None:
             await left(self._connection.close())
 
-    async def commit(self, batch: Batch, names: Names, refold: Refold) -> list[ChargeRecord]:
+    async def commit(self, batch: Batch, names: Names, fold: Fold) -> list[ChargeRecord]:
         """Store a batch, once, however often it is tried; gives the lines that only the ledger computed anew led to.
 
         Raises:
@@ -193,9 +186,7 @@ class Store:
         connection = await self._connected()
         try:
             async with connection.transaction():
-                lines = (
-                    [] if await self._is_stored(connection, batch) else await _write(connection, batch, names, refold)
-                )
+                lines = [] if await self._is_stored(connection, batch) else await _write(connection, batch, names, fold)
         except _BROKEN:
             connection.terminate()
             self._connection = None
@@ -210,7 +201,7 @@ class Store:
         return bool(stored == batch.name)
 
 
-async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, refold: Refold) -> list[ChargeRecord]:
+async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, fold: Fold) -> list[ChargeRecord]:
     await _copy(connection, batch)
     await records.write_requests(connection, batch.requests)
     await records.write_consequences(connection, batch.follows, names)
@@ -218,7 +209,7 @@ async def _write(connection: asyncpg.Connection, batch: Batch, names: Names, ref
     lines = [
         line
         for controller in batch.refolds
-        for line in await _refold(connection, batch, controller, names.controller(controller), refold)
+        for line in await _refold(connection, batch, controller, names.controller(controller), fold)
     ]
     await _write_books(connection, batch, names.controller)
     await connection.execute(
@@ -244,20 +235,19 @@ async def _copy(connection: asyncpg.Connection, batch: Batch) -> None:
 
 
 async def _refold(
-    connection: asyncpg.Connection, batch: Batch, controller: str, ids: Ids, refold: Refold
+    connection: asyncpg.Connection, batch: Batch, controller: str, ids: Ids, fold: Fold
 ) -> list[ChargeRecord]:
     """Let the ledger be computed anew with what has just been written; marks that it overtakes are dropped."""
-    at_ms, base = batch.refolds[controller]
-    if base is None:
-        base = await _mark_before(connection, ids.controller_id, at_ms)
+    refold = batch.refolds[controller]
+    base = refold.base or await _mark_before(connection, ids.controller_id, refold.at_ms)
     since_ms = base.physics.newest[0]
     past = Past(
         base,
         await _told_after(connection, ids.controller_id, controller, base),
         await records.visits_of(connection, ids.instrument_id, since_ms),
-        await records.bills_of(connection, ids.instrument_id, at_ms),
+        await records.bills_of(connection, ids.instrument_id, refold.at_ms),
     )
-    outcome, billed = refold(controller, past)
+    outcome, billed = fold(controller, past)
     await connection.execute(
         "DELETE FROM mark WHERE controller_id = $1 AND at > $2", ids.controller_id, to_time(since_ms)
     )

@@ -9,7 +9,7 @@ from twin.events import Arrival, Birth, Card, Death, Reading, Tick
 from twin.fleet import Fleet
 from twin.parties import Booking, Project, User, UserCategory
 from twin.policy import Policy
-from twin.requests import Learnt
+from twin.requests import Learnt, Lock
 from twin.rules.outcome import Bill, Outcome, SessionRecord, SessionStatus
 from twin.sessions import CloseReason, VoidReason
 from twin.state import NEW_BOOK, Visit
@@ -118,6 +118,19 @@ def test_in_and_out_make_a_session_at_their_own_time() -> None:
     assert (session.opened_ms, session.ended_ms) == (NOW + 20 * MIN, NOW + 70 * MIN)
     assert any(outcome.refolds for outcome in cut.outcomes)
     assert cut.charge() == Decimal("100.00")
+
+
+def test_what_was_measured_after_the_end_tells_of_the_time_before_it_too() -> None:
+    """Between the death of the connection and the end, nobody knew; whoever kept a reading since then did."""
+    cut = Cut(open_=True)
+    ended_ms = NOW + MIN + 15_000
+    cut.take(cut.fleet.handle(Lock(number=2, at_ms=ended_ms, instrument="SEM", user="li", reason=CloseReason.USER)))
+    cut.hear(Reading("b", cut.next(), NOW + 120 * MIN, 0, relay=False), NOW + 120 * MIN)
+    after = Reading("b", cut.next(), ended_ms + 10_000, 100, relay=True, hist=True)
+    cut.hear(after, NOW + 121 * MIN)
+    (refold,) = cut.outcomes[-1].refolds
+    assert refold.at_ms < ended_ms, "the session is charged anew"
+    assert refold.base is None or refold.base.physics.newest[0] < refold.at_ms
 
 
 def test_without_an_out_it_ended_when_use_did() -> None:

@@ -1,5 +1,7 @@
 """Ledgers computed anew by other sessions than those that were known."""
 
+import msgspec
+
 from twin.events import Arrival, Reading
 from twin.policy import Policy
 from twin.rules import ledger
@@ -23,3 +25,14 @@ def test_a_session_between_two_readings_is_not_overlooked() -> None:
         Span(NOW + 10 * S, Category.IDLE),
         Span(NOW + 20 * S, Category.OFF),
     )
+
+
+def test_a_session_that_ended_with_the_last_message_before_is_over() -> None:
+    """A mark holds the book as the message left it, before it was known what the message would end."""
+    during = Visit(NOW - 60 * S, session="1")
+    at_ms, tap = told(0, NOW)
+    base, _ = ledger.advance(msgspec.structs.replace(NEW_BOOK, visits=(during,)), tap, at_ms, Policy())
+    assert base.spans[-1] == Span(NOW, Category.IDLE)
+    over = msgspec.structs.replace(during, end_ms=NOW)
+    _, rewrite, _ = ledger.refold("c", base, [told(1, NOW + 3 * S)], NOW + 3 * S, Policy(), visits=(over,))
+    assert rewrite.spans[-1] == Span(NOW, Category.OFF)

@@ -2,12 +2,15 @@
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from twin.decisions import Mark, Rewrite, Verdict
 from twin.rules.outcome import Outcome, Refold
 from twin.state import NEW_BOOK, Category, Span
 from twin.store import Batch
+
+PHYSICS, LATER = NEW_BOOK.physics, (15, "boot", 1)
 
 
 def late(at_ms: int, *, remembered: bool) -> Outcome:
@@ -20,14 +23,21 @@ def test_a_ledger_is_computed_anew_from_the_earliest_late_message(outcomes: tupl
     for outcome in outcomes:
         batch.add(outcome)
     # The fleet has no book from before the message at 22, so none of its books will do: a mark before 18 is needed.
-    assert batch.refolds == {"c0": (18, None)}
+    assert batch.refolds == {"c0": Refold("c0", 18, None)}
 
 
 def test_of_two_remembered_books_the_earlier_one_is_the_base() -> None:
     batch = Batch("b")
     for at_ms in (30, 10, 20):
         batch.add(late(at_ms, remembered=True))
-    assert batch.refolds == {"c0": (10, NEW_BOOK)}
+    assert batch.refolds == {"c0": Refold("c0", 10, NEW_BOOK)}
+
+
+def test_a_message_that_reaches_further_back_does_not_make_the_base_a_later_book() -> None:
+    batch, later = Batch("b"), msgspec.structs.replace(NEW_BOOK, physics=msgspec.structs.replace(PHYSICS, newest=LATER))
+    for refold in (Refold("c0", 20, NEW_BOOK), Refold("c0", 10, later)):
+        batch.add(Outcome(Verdict.LATE, 20, ("c0",), refolds=(refold,)))
+    assert batch.refolds == {"c0": Refold("c0", 10, NEW_BOOK)}
 
 
 def test_rewrites_of_one_ledger_are_laid_over_each_other() -> None:

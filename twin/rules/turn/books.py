@@ -26,7 +26,7 @@ def enter(turn: Turn, heard: Heard) -> None:
     before, after = turn.station.twin, heard.twin
     if order_key(heard.at_ms, heard.arrival) < before.book.physics.newest:
         turn.put(twin=_replace(after, book=before.book))
-        _refold(turn, heard.at_ms)
+        _refold(turn, ledger.reached_ms(heard.arrival.message, heard.at_ms, turn.policy))
         return
     shared = before.book.physics is before.physics and after.physics is not before.physics
     physics = after.physics if shared else None
