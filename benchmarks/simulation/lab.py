@@ -14,6 +14,7 @@ from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.requests import Corrected, Learnt, Request
 from twin.rules.billing import correction
+from twin.rules.ledger import comes_after
 from twin.rules.outcome import (
     AlertRecord,
     Bill,
@@ -128,8 +129,9 @@ class Lab:
     def _refold(self, controller: str, shelf: _Shelf, refold: Refold, now_ms: int) -> None:
         self.refolded += 1
         base = refold.base or _mark_before(shelf, refold.at_ms)
-        kept = shelf.told
-        told = [(at_ms, each) for _, at_ms, each in kept[bisect_right(kept, base.physics.newest, key=_key) :]]
+        since_ms = base.physics.newest[0] - self.fleet.policy(controller).clock_tolerance_ms
+        kept = shelf.told[bisect_right(shelf.told, (since_ms, "", -1), key=_key) :]
+        told = [(at_ms, each) for key, at_ms, each in kept if comes_after(base, key, each)]
         visits = tuple(self._visits(shelf.instrument))
         bills = tuple(self._bills(shelf.instrument, refold.at_ms))
         shelf.refold = None

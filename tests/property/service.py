@@ -10,6 +10,7 @@ from twin.events import Arrival, Event, Tick
 from twin.fleet import Fleet
 from twin.instrument import order_key
 from twin.policy import Policy
+from twin.rules.ledger import comes_after
 from twin.rules.outcome import Outcome, Refold
 from twin.state import NEW_BOOK, NEW_TWIN, Book, Category, OrderKey, Span, Twin
 
@@ -58,7 +59,7 @@ class Service:
 
     def refold(self, base: Book, now_ms: int) -> None:
         """Compute the ledger anew from a book on."""
-        told = [(at_ms, arrival) for key, at_ms, arrival in self.told if key > base.physics.newest]
+        told = [(at_ms, arrival) for key, at_ms, arrival in self.told if comes_after(base, key, arrival)]
         outcome, _ = self.fleet.refold(CONTROLLER, base, told, now_ms)
         self._refold, self._new_marks = None, []
         self.marks = [mark for mark in self.marks if mark.at_ms <= base.physics.newest[0]]

@@ -17,6 +17,7 @@ from twin.replay.origin import Origin, Seat, find_origin, silences
 from twin.replay.records import Records, Window
 from twin.replay.stored import read_accounts, read_charges
 from twin.requests import Corrected, Learnt, Request, moment
+from twin.rules.ledger import comes_after
 from twin.rules.outcome import Billed, Outcome
 from twin.state import NEW_BOOK, Book
 from twin.store.log import Log, Logged
@@ -204,7 +205,7 @@ class Replay:
         keyed = sorted(
             ((order_key(at_ms, arrival), at_ms, arrival) for at_ms, arrival in told), key=lambda each: each[0]
         )
-        return [(at_ms, arrival) for key, at_ms, arrival in keyed if key > base.physics.newest]
+        return [(at_ms, arrival) for key, at_ms, arrival in keyed if comes_after(base, key, arrival)]
 
     async def _stored_mark(self, controller_id: int, at_ms: int) -> Book:
         """Before the replay began, by what is stored."""

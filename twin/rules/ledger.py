@@ -24,6 +24,7 @@ from twin.state import (
     Book,
     Category,
     Coverage,
+    OrderKey,
     Outage,
     Physics,
     PowerClass,
@@ -33,6 +34,8 @@ from twin.state import (
 
 MARK_EVERY_MS = 2 * 3_600_000
 """How much of the past a late message can make us read again, at most."""
+DEATHS_BACK_MS = 7 * 24 * 3_600_000
+"""How long before its newest message a death may have been received that a book does not know: a clock's tolerance."""
 
 
 def category_at(book: Book, at_ms: int, policy: Policy) -> Category:
@@ -170,14 +173,16 @@ def refold(
     visits: tuple[Visit, ...] = (),
     outages: tuple[Outage, ...] = (),
 ) -> tuple[Book, Rewrite, tuple[Mark, ...]]:
-    """The ledger computed anew: `told` are (event time, message) after `base`, in the order of their time.
+    """The ledger computed anew: `told` are (event time, message), what comes after the base, in the order of time.
 
     `visits` and `outages` are those that stand, from before `base` on.
     """
     observed = list(told)
     # When it was due by other sessions says nothing: the first message looks at everything.
     base = msgspec.structs.replace(_standing(base, visits, outages, policy), due_ms=base.physics.newest[0])
-    book = _bereaved(base, {each.received_ms for _, each in observed if isinstance(each.message, Death)})
+    horizon_ms = base.physics.newest[0] - policy.clock_tolerance_ms
+    deaths = {each.received_ms for _, each in observed if isinstance(each.message, Death)}
+    book = _bereaved(base, {each for each in deaths if each >= horizon_ms})
     deaths_ms, written, marks = book.coverage.deaths_ms, base.spans, []
     for at_ms, arrival in observed:
         if isinstance(arrival.message, Death):
@@ -191,6 +196,11 @@ def refold(
             marks.append(Mark(controller, at_ms, book))
     book, spans = settle(book, now_ms, policy)
     return book, Rewrite(controller, overlaid(written, spans)), tuple(marks)
+
+
+def comes_after(base: Book, key: OrderKey, arrival: Arrival) -> bool:
+    """Does a message come after a book? A death may that is older than the newest: all it has is a time of receipt."""
+    return key > base.physics.newest or isinstance(arrival.message, Death)
 
 
 def _bereaved(book: Book, deaths_ms: set[int]) -> Book:

@@ -15,7 +15,7 @@ from twin.decisions import Mark, Rewrite
 from twin.events import Ack, Arrival, Reading
 from twin.instrument import order_key
 from twin.requests import Request
-from twin.rules.ledger import overlaid
+from twin.rules.ledger import DEATHS_BACK_MS, comes_after, overlaid
 from twin.rules.outcome import Bill, Billed, ChargeRecord, Consequences, Outcome, Refold
 from twin.state import NEW_BOOK, Book, Span, Visit
 from twin.station import NEW_SITE, Station
@@ -61,6 +61,7 @@ UNAVAILABLE: Final = (asyncpg.PostgresError, *_BROKEN)
 
 WRITER_LOCK: Final = 0x75736572735F7477
 """Advisory lock: whoever holds it is the only writer."""
+_EVENTS_AFTER = "SELECT * FROM event WHERE controller_id = $1 AND (time >= $2 OR (kind = 'death' AND time >= $3))"
 _LAST_BATCH = "SELECT batch FROM writer WHERE name = 'service'"
 
 
@@ -267,17 +268,17 @@ async def _mark_before(connection: asyncpg.Connection, controller_id: int, at_ms
 async def _told_after(
     connection: asyncpg.Connection, controller_id: int, controller: str, base: Book
 ) -> list[tuple[int, Arrival]]:
-    since = to_time(base.physics.newest[0])
+    since_ms = base.physics.newest[0]
     readings = await connection.fetch(
-        "SELECT * FROM reading WHERE controller_id = $1 AND time >= $2", controller_id, since
+        "SELECT * FROM reading WHERE controller_id = $1 AND time >= $2", controller_id, to_time(since_ms)
     )
-    events = await connection.fetch("SELECT * FROM event WHERE controller_id = $1 AND time >= $2", controller_id, since)
+    events = await connection.fetch(_EVENTS_AFTER, controller_id, to_time(since_ms), to_time(since_ms - DEATHS_BACK_MS))
     told = [rows.reading_of(dict(row), controller) for row in readings] + [
         rows.event_of(dict(row), controller) for row in events
     ]
     keyed = [(order_key(at_ms, arrival), at_ms, arrival) for at_ms, arrival in told]
     keyed.sort(key=lambda item: item[0])
-    return [(at_ms, arrival) for key, at_ms, arrival in keyed if key > base.physics.newest]
+    return [(at_ms, arrival) for key, at_ms, arrival in keyed if comes_after(base, key, arrival)]
 
 
 async def _write_books(connection: asyncpg.Connection, batch: Batch, ids: Callable[[str], Ids]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from twin.directory import Fact, unpacked
 from twin.events import Arrival, Door, Reading
 from twin.requests import Learnt, Request
+from twin.rules.ledger import DEATHS_BACK_MS
 from twin.store import rows
 from twin.store.names import Ids
 
@@ -47,9 +48,10 @@ _REQUESTS = """
 SELECT number, at, body, false AS is_fact FROM request WHERE number > $1 AND at < $2
 UNION ALL SELECT number, at, body, true FROM fact WHERE number > $1 AND at < $2 ORDER BY number
 """
-_OWN = "WHERE controller_id = $1 AND time >= $2 AND number <= $3"
-_OWN_READINGS = f"SELECT {_COLUMNS} FROM reading {_OWN}"  # noqa: S608
-_OWN_EVENTS = f"SELECT * FROM event {_OWN}"  # noqa: S608
+_OWN_READINGS = f"SELECT {_COLUMNS} FROM reading WHERE controller_id = $1 AND time >= $2 AND number <= $3"  # noqa: S608
+_OWN_EVENTS = """
+SELECT * FROM event WHERE controller_id = $1 AND number <= $3 AND (time >= $2 OR (kind = 'death' AND time >= $4))
+"""
 _TOLERANCE = "SELECT max((body -> 'policy' ->> 'clock_tolerance_ms')::bigint) FROM fact WHERE key LIKE 'instrument:%'"
 
 
@@ -93,10 +95,10 @@ class Log:
             step_ms = _next_step(step_ms, len(found))
 
     async def told_after(self, controller_id: int, since_ms: int, number: int) -> list[tuple[int, Arrival]]:
-        """The messages of a controller from a moment of their own time on, of those told up to a number."""
+        """The messages of a controller from a moment of their own time on, told up to a number; and deaths before."""
         wanted = (controller_id, since_ms, number)
         readings = await self.connection.fetch(_OWN_READINGS, *wanted)
-        events = await self.connection.fetch(_OWN_EVENTS, *wanted)
+        events = await self.connection.fetch(_OWN_EVENTS, *wanted, since_ms - DEATHS_BACK_MS)
         told = [*zip((row["time"] for row in readings), self._readings(readings), strict=True)]
         return [*told, *((row["time"], self._event(row)) for row in events)]
 
