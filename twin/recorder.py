@@ -394,7 +394,14 @@ class Recorder:
 
 
 def _withdrawal(unlock: Unlock, number: int, at_ms: int) -> Lock:
-    return Lock(number=number, at_ms=at_ms, instrument=unlock.instrument, user=unlock.user, reason=CloseReason.USER)
+    return Lock(
+        number=number,
+        at_ms=at_ms,
+        instrument=unlock.instrument,
+        user=unlock.user,
+        reason=CloseReason.USER,
+        withdraws=unlock.number,
+    )
 
 
 def _switched_on(command: Command) -> tuple[str, int] | None:

@@ -41,6 +41,8 @@ class Lock(_Request, frozen=True):
     instrument: str
     user: str
     reason: CloseReason
+    withdraws: int | None = None
+    """The number of the wish whose session, if it runs, is to be as if it had never been: who asked was told no."""
 
 
 class Acknowledge(_Request, frozen=True):

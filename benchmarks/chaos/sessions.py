@@ -139,9 +139,27 @@ def _runs_at(session: Session, at_ms: int) -> bool:
 
 
 def _may_lead_to(session: Session, attempt: Attempt) -> bool:
-    """Where the answer was that it could not be recorded, nothing but a session that never opened may come of it."""
-    is_closed = attempt.outcome is not Outcome.NOT_RECORDED or session.state == "void"
+    """Where the answer was that it could not be recorded, nothing may come of it but a session that never was."""
+    is_closed = attempt.outcome is not Outcome.NOT_RECORDED or session.state == "void" or _was_never(session)
     return is_closed and _within(session.requested_ms, attempt)
+
+
+def _was_never(session: Session) -> bool:
+    """It had opened at once, and was taken back."""
+    return session.ended_ms is not None and session.requested_ms == session.opened_ms == session.ended_ms
+
+
+def _withdrawn(session: Session, evidence: Evidence) -> bool:
+    """Whoever asked was told that it could not be recorded, so it is over as it began."""
+    refused = (
+        each
+        for each in evidence.attempts
+        if each.deed is Deed.UNLOCK and each.outcome in {Outcome.NOT_RECORDED, Outcome.UNKNOWN}
+    )
+    return _was_never(session) and any(
+        (each.user, each.instrument) == (session.user, session.instrument) and _within(session.requested_ms, each)
+        for each in refused
+    )
 
 
 def _tapped(books: Books, site: Site) -> set[tuple[str, str, int]]:
@@ -182,6 +200,7 @@ def _end(session: Session, books: Books, evidence: Evidence) -> Iterator[str]:
             went = Visit(session.instrument, session.user, session.ended_ms) in evidence.let_out
             by = session.user
             is_so = tapped or went or any(each.user == by and _within(session.ended_ms, each) for each in wishes)
+            is_so = is_so or _withdrawn(session, evidence)
         case "STAFF":
             is_so = any(each.user == STAFF and _within(session.ended_ms, each) for each in wishes)
         case "SLOT_END":

@@ -182,6 +182,14 @@ def visited(books: Books, *, works_s: int = 30, came: Visit = CAME, went: Visit 
     return list(judge_sessions(books, evidence))
 
 
+def test_what_could_not_be_recorded_is_over_as_it_began() -> None:
+    refused, on = asked(Deed.UNLOCK, -0.1, 5.1, Outcome.NOT_RECORDED), (replace(MOVES[0], at_ms=T - 9_000),)
+    taken_back = replace(with_session(opened_ms=T, ended_ms=T), charges={"7": [("session", Decimal("0.00"))]})
+    assert judged(taken_back, refused, moves=on) == []
+    paid = judged(with_session(opened_ms=T, ended_ms=T + 12_000), refused, moves=on)
+    assert all(any(each in complaint for complaint in paid) for each in ("nobody asked for", "which nobody knows of"))
+
+
 def test_who_was_let_in_by_a_controller_that_was_cut_off_has_a_session() -> None:
     assert visited(LET_IN) == []
     (lost,) = visited(replace(LET_IN, sessions=(), charges={}))

@@ -160,6 +160,7 @@ def _closed(turn: Turn, closed: SessionClosed, before: SessionState, after: Sess
             attendance.free(turn, use.booking.id, BookingState.RELEASED)
 
 
-def end(turn: Turn, reason: CloseReason, at_ms: int) -> None:
-    """The session is ended by somebody."""
-    decide(turn, sessions.close(turn.station.control, reason, at_ms, turn.bookings, turn.policy), at_ms)
+def end(turn: Turn, reason: CloseReason, at_ms: int, ended_ms: int | None = None) -> None:
+    """The session is ended by somebody; `ended_ms` where it was over before, at its begin at the earliest."""
+    around = turn.bookings, turn.policy
+    decide(turn, sessions.close(turn.station.control, reason, at_ms, *around, ended_ms=ended_ms), at_ms)

@@ -1,5 +1,7 @@
 """What people ask for in a turn, by card and by screen."""
 
+from msgspec.structs import replace
+
 from twin.directory import UserFact
 from twin.events import Arrival, Card
 from twin.instrument import link_at
@@ -21,6 +23,11 @@ from twin.sessions import (
     TapMeaning,
     Use,
 )
+from twin.station import Terms
+from twin.tariffs import NOTHING
+
+BEGIN_MS = 0
+"""No session ends before it began, so this is the moment at which it did."""
 
 
 def tap(turn: Turn, card: Card, arrival: Arrival) -> None:
@@ -55,12 +62,24 @@ def unlock(turn: Turn, wish: Unlock) -> None:
 def lock(turn: Turn, wish: Lock) -> None:
     """Somebody ends a session; as one's own only whose it is."""
     state = turn.station.control.state
-    if wish.reason is CloseReason.USER and not _may_end(turn, wish.user):
+    running = state.use.id if isinstance(state, Open | Opening) else None
+    is_another = wish.withdraws is not None and running != str(wish.withdraws)
+    if is_another or (wish.reason is CloseReason.USER and not _may_end(turn, wish.user)):
         turn.follows.answers.append(Answer(wish.number))
         return
-    moves.end(turn, wish.reason, wish.at_ms)
-    ended = state.use.id if isinstance(state, Open | Opening) else None
-    turn.follows.answers.append(Answer(wish.number, session=ended))
+    if wish.withdraws is None:
+        moves.end(turn, wish.reason, wish.at_ms)
+    else:
+        turn.put(terms=_for_nothing(turn.station.terms))
+        moves.end(turn, wish.reason, wish.at_ms, ended_ms=BEGIN_MS)
+    turn.follows.answers.append(Answer(wish.number, session=running))
+
+
+def _for_nothing(terms: Terms | None) -> Terms | None:
+    """Terms by which a session of no time costs nothing."""
+    if terms is None or terms.tariff is None:
+        return terms
+    return replace(terms, tariff=replace(terms.tariff, startup_fee_cny=NOTHING, min_minutes=0))
 
 
 def _ask(turn: Turn, wish: Unlock, holder: UserFact, origin: access.Origin) -> tuple[AccessDecision, str | None]:
