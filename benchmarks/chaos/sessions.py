@@ -250,15 +250,24 @@ def _charge(session: Session, books: Books, evidence: Evidence) -> Iterator[str]
 
 
 def _overlaps(sessions: Iterable[Session], evidence: Evidence) -> Iterator[str]:
-    """At most one session an instrument at a time.
-
-    But a controller that was cut off could not know of one that was about to open, and never did.
-    """
+    """At most one session an instrument at a time."""
     by_instrument: defaultdict[str, list[Session]] = defaultdict(list)
     for each in sessions:
         by_instrument[each.instrument].append(each)
     for own in by_instrument.values():
         for before, after in pairwise(sorted(own, key=lambda each: (each.requested_ms, int(each.id)))):
-            is_unknown = before.opened_ms is None and _began_cut_off(after, evidence)
-            if not is_unknown and (before.ended_ms is None or before.ended_ms > after.requested_ms):
+            if _clash(before, after, evidence):
                 yield f"two sessions at once: {before} and {after}"
+
+
+def _clash(before: Session, after: Session, evidence: Evidence) -> bool:
+    """Did one run though the other did, or was about to open?
+
+    A controller that is cut off and the service do not know of each other's visitors until one of them has opened.
+    """
+    if not (_began_cut_off(before, evidence) or _began_cut_off(after, evidence)):
+        return before.ended_ms is None or before.ended_ms > after.requested_ms
+    if before.opened_ms is None or after.opened_ms is None:
+        return False
+    over_ms = min(each.ended_ms or FOREVER_MS for each in (before, after))
+    return max(before.opened_ms, after.opened_ms) < over_ms

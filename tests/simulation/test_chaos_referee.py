@@ -215,6 +215,15 @@ def test_a_controller_cut_off_does_not_know_of_a_session_that_never_opened() -> 
     assert any("two sessions at once" in each for each in judged(replace(BOOKS, sessions=(never, SESSION))))
 
 
+def test_the_service_does_not_know_whom_a_controller_that_was_cut_off_let_in_meanwhile() -> None:
+    inside = LET_IN.sessions[0]
+    assert inside.ended_ms is not None
+    next_one = replace(SESSION, id="9", requested_ms=T + 200, opened_ms=inside.ended_ms, ended_ms=inside.ended_ms + 9)
+    assert not any("at once" in each for each in visited(replace(LET_IN, sessions=(inside, next_one))))
+    too_soon = replace(next_one, opened_ms=inside.ended_ms - 1)
+    assert any("at once" in each for each in visited(replace(LET_IN, sessions=(inside, too_soon))))
+
+
 def test_who_was_let_in_while_another_was_in_is_told_of() -> None:
     def missed(books: Books, user: str = P2, seconds: int = 5) -> list[str]:
         complaints = visited(books, came=Visit(CODE, user, T + 1000 * seconds))
