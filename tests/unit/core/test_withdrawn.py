@@ -23,14 +23,14 @@ LI = User("li", UserCategory.TEACHER, 100)
 class House:
     """An instrument whose relay is on already, and Li, who may walk in."""
 
-    def __init__(self) -> None:
-        policy = Policy(walk_in=True, required_level=None, cut=Cut.NEVER)
+    def __init__(self, cut: Cut = Cut.NEVER, power_w: float = 100) -> None:
+        policy = Policy(walk_in=True, required_level=None, cut=cut)
         prices = PriceList(versions=(Tariff(instrument="SEM", from_ms=0, rates=RATES, startup_fee_cny=Decimal(15)),))
         instrument = InstrumentFact(code="SEM", controller="c", policy=policy, prices=prices)
         project = ProjectFact(project=Project("P", frozenset({"li"}), Decimal(1000)))
         self.lab = Lab([instrument, UserFact(user=LI), project], NOW)
         self.hear(Birth("b", 0, NOW, relay=True, caps=("relay",)), NOW)
-        self.hear(Reading("b", 1, NOW, 100.0, relay=True), NOW)
+        self.hear(Reading("b", 1, NOW, power_w, relay=True), NOW)
 
     def hear(self, message: Message, at_ms: int) -> None:
         self.lab.handle(Arrival("c", at_ms, message, self.lab.next()))
@@ -64,6 +64,15 @@ def test_a_session_that_opened_at_once_is_over_as_it_began(heard: bool) -> None:
     assert (session.status, session.reason) == (SessionStatus.CLOSED, CloseReason.USER)
     assert session.opened_ms == session.ended_ms == NOW + S
     assert [each.line.gross_cny for each in house.lab.charges] == [Decimal("0.00")]
+
+
+@pytest.mark.parametrize("cut", [Cut.AT_ONCE, Cut.WHEN_IDLE])
+def test_the_relay_goes_off_by_a_command_that_can_still_be_obeyed(cut: Cut) -> None:
+    house = House(cut, power_w=0)
+    number = house.unlock(NOW + S)
+    house.lock(NOW + 60 * S, withdraws=number)
+    off = [each for each in house.lab.commands if each.relay is False]
+    assert [each.at_ms for each in off] == [NOW + 60 * S]
 
 
 def test_no_other_session_of_theirs_ends() -> None:

@@ -17,6 +17,7 @@ from twin.rules.turn.state import Turn
 from twin.rules.words import refused_words
 from twin.sessions import (
     CloseReason,
+    Cooldown,
     Free,
     Open,
     Opening,
@@ -70,9 +71,17 @@ def lock(turn: Turn, wish: Lock) -> None:
     if wish.withdraws is None:
         moves.end(turn, wish.reason, wish.at_ms)
     else:
-        turn.put(terms=_for_nothing(turn.station.terms))
-        moves.end(turn, wish.reason, wish.at_ms, ended_ms=BEGIN_MS)
+        _take_back(turn, wish)
     turn.follows.answers.append(Answer(wish.number, session=running))
+
+
+def _take_back(turn: Turn, wish: Lock) -> None:
+    """The session is over as it began; that the instrument may come to rest, and its relay go off, begins now."""
+    turn.put(terms=_for_nothing(turn.station.terms))
+    moves.end(turn, wish.reason, wish.at_ms, ended_ms=BEGIN_MS)
+    control = turn.station.control
+    if isinstance(control.state, Cooldown):
+        turn.put(control=replace(control, state=replace(control.state, ended_ms=wish.at_ms)))
 
 
 def _for_nothing(terms: Terms | None) -> Terms | None:
