@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import structlog
 
+from benchmarks.chaos.disks import unmount_below
 from tests.brokers import BrokerInTest
 from tests.chromium import find_or_fetch
 from tests.databases import copied, created
@@ -41,7 +42,10 @@ def _remove_leftovers() -> None:
         if lock.parent.stat(follow_symlinks=False).st_uid == os.getuid():
             with lock.open() as file:
                 if try_lock(file.fileno()):
-                    shutil.rmtree(lock.parent)
+                    unmount_below(lock.parent)
+                    shutil.rmtree(
+                        lock.parent, ignore_errors=True
+                    )  # what somebody still holds is theirs: no reason to fail
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """What goes wrong: drawn by the seed, carried out on real processes, wires and disks, and put right again."""
 
 import asyncio
-import errno
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.chaos.disks import Disk
 from benchmarks.chaos.parts import Broker, Part, Server, Wires
 from benchmarks.chaos.vitals import Vitals, now_ms
 from twin.servers.process import until
@@ -21,7 +21,6 @@ CUT_S = (1.0, 30.0)
 FULL_S = (5.0, 20.0)
 """How long each lasts, before it is scaled."""
 MOST_AT_ONCE = 3
-_CHUNK = 1 << 20
 HEARS_S = 120.0
 HEARS_FOR_MS = 700
 
@@ -82,28 +81,6 @@ def draw(seed: int, number: int, busy_s: float, scale: float) -> tuple[Fault, ..
         )
         for kind, target in dict.fromkeys(kinds)
     )
-
-
-class Disk:
-    """A file system of the database's own, small enough to be filled; it may be that none can be had."""
-
-    def __init__(self, folder: Path, *, is_mounted: bool) -> None:
-        self._filler = folder / "filler"
-        self.is_mounted = is_mounted
-
-    def fill(self) -> None:
-        """Leave no room for anything more."""
-        with self._filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(_CHUNK))
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-
-    def empty(self) -> None:
-        """Give the room back."""
-        self._filler.unlink(missing_ok=True)
 
 
 class Outage(msgspec.Struct, frozen=True):

@@ -1,12 +1,10 @@
 """A site with all its parts as processes: opened, and closed again whatever state they are in."""
 
 import asyncio
-import os
 import secrets
 import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +13,8 @@ import msgspec
 
 from benchmarks.chaos.book import BookReader
 from benchmarks.chaos.controllers import Orders
-from benchmarks.chaos.faults import Disk, Mischief
+from benchmarks.chaos.disks import small_disk
+from benchmarks.chaos.faults import Mischief
 from benchmarks.chaos.parts import Broker, Part, Program, Server, Wires
 from benchmarks.chaos.proxy import LOOPBACK, Proxy
 from benchmarks.chaos.site import TIMEZONE, Site, make_site, register
@@ -97,7 +96,7 @@ async def opened(plan: Plan, progress: Progress, tables: asyncio.Lock) -> AsyncI
     password, cache = secrets.token_urlsafe(12), cache_folder()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(servers_folder("users-twin-chaos-"))
-        disk = stack.enter_context(_disk(folder / "disk"))
+        disk = stack.enter_context(small_disk(folder / "disk", DISK_MB))
         server = private_postgres(folder / "disk", settings=_SETTINGS, cache=cache, progress=progress)
         postgres = await stack.enter_async_context(server)
         mosquitto = private_mosquitto(folder, accounts(password), cache=cache, progress=progress)
@@ -183,19 +182,6 @@ async def _until_well(vitals: Vitals, service: Program) -> None:
         await until(lambda: vitals.well.since_ms is not None, _START_S)
     except TimeoutError:
         raise BenchError(f"the service was not ready within {_START_S:.0f} s:\n{service.said()}") from None
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[Disk]:
-    """A small file system in memory, where this process may mount one; else a folder that cannot be filled."""
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0711", "tmpfs", str(folder))
-    is_mounted = os.geteuid() == 0 and not subprocess.run(mount, check=False, capture_output=True).returncode  # noqa: S603
-    try:
-        yield Disk(folder, is_mounted=is_mounted)
-    finally:
-        if is_mounted:
-            subprocess.run(("umount", "--lazy", str(folder)), check=True)  # noqa: S603, S607
 
 
 def _free_port() -> int:

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import aiomqtt
 import pytest
 from structlog.testing import capture_logs
 
+from benchmarks.chaos.disks import Disk, small_disk
 from benchmarks.chaos.proxy import Proxy
 from tests.brokers import BrokerInTest
 from tests.sites import Site, metric, now_ms, registered, until
@@ -284,19 +284,16 @@ async def test_a_full_disk_holds_everything_up_and_loses_nothing(site: Site) -> 
 
 
 @pytest.fixture
-def small_disk(servers_home: Path) -> Any:
+def disk(servers_home: Path) -> Iterator[Disk]:
     """A file system of two megabytes."""
-    folder = servers_home / "small"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=2m,mode=0711", "tmpfs", str(folder))
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:  # noqa: S603
-        pytest.skip("may not mount file systems")
-    yield folder
-    subprocess.run(("umount", folder), check=True)  # noqa: S603, S607
+    with small_disk(servers_home / "small", size_mb=2) as disk:
+        if not disk.is_mounted:
+            pytest.skip("may not mount file systems")
+        yield disk
 
 
-async def test_a_disk_that_is_really_full(site: Site, small_disk: Path) -> None:
-    user, data = server_user(), small_disk / "data"
+async def test_a_disk_that_is_really_full(site: Site, disk: Disk) -> None:
+    user, data = server_user(), disk.folder / "data"
     assert user is not None
     data.mkdir()
     os.chown(data, user.uid, user.gid)
@@ -311,8 +308,7 @@ async def test_a_disk_that_is_really_full(site: Site, small_disk: Path) -> None:
                     await voice.send("reading", [voice.message(power_w=1) for _ in range(1000)])
                     sent += 1000
                 await until(lambda: health_is(service, "down"))
-                resize = ("mount", "-o", "remount,size=64m", str(small_disk))
-                subprocess.run(resize, check=True)  # noqa: ASYNC221, S603
+                disk.resize(size_mb=64)
                 await until(lambda: all_stored(site, sent))
                 await check_told(service, logs)
             assert await site.identities() == [("c0", "boot-1", seq) for seq in range(sent)]
