@@ -92,6 +92,12 @@ def relay(service: TwinService) -> str | None:
     return None if view is None else view.relay.reported
 
 
+def power(service: TwinService) -> str | None:
+    """The power class of `I0`."""
+    view = service.view("I0")
+    return None if view is None else view.power.power_class
+
+
 def state(service: TwinService) -> str | None:
     """Where the session of `I0` stands."""
     view = service.view("I0")

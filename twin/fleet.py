@@ -16,7 +16,19 @@ from twin.instrument import apply, next_change, order_key
 from twin.parties import Booking
 from twin.permission import AccessDecision
 from twin.policy import Policy
-from twin.requests import Acknowledge, BrokerSeen, Corrected, Learnt, Lock, Request, Resolve, Silenced, Unlock, moment
+from twin.requests import (
+    Acknowledge,
+    BrokerSeen,
+    Corrected,
+    Learnt,
+    Lock,
+    Request,
+    Resolve,
+    Silenced,
+    Unlock,
+    Unsent,
+    moment,
+)
 from twin.rules import access, engine, grants, ledger
 from twin.rules.accounts import Accounts
 from twin.rules.engine import Cause, evaluate, next_due
@@ -160,7 +172,7 @@ class Fleet:
 
     def _requested(self, event: Request) -> Outcome:
         match event:
-            case Unlock() | Lock():
+            case Unlock() | Lock() | Unsent():
                 return self._ask(event)
             case Acknowledge() | Resolve():
                 return self._see_to(event)
@@ -329,7 +341,7 @@ class Fleet:
         self._put(seat, station, due_ms)
         return Outcome(at_ms=due_ms, changed=(controller,))
 
-    def _ask(self, wish: Unlock | Lock) -> Outcome:
+    def _ask(self, wish: Unlock | Lock | Unsent) -> Outcome:
         controller = self._controllers.get(wish.instrument)
         if controller is None:
             return Outcome(at_ms=wish.at_ms, consequences=(Consequences(answers=[Answer(wish.number)]),))

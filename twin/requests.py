@@ -88,7 +88,14 @@ class Corrected(_Request, frozen=True):
     subsidy_cny: Decimal
 
 
-Request: TypeAlias = Unlock | Lock | Acknowledge | Resolve | Silenced | Learnt | BrokerSeen | Corrected
+class Unsent(_Request, frozen=True):
+    """A command to a relay had expired before it could be sent: it was on record too late, or the broker was away."""
+
+    instrument: str
+    command: str
+
+
+Request: TypeAlias = Unlock | Lock | Acknowledge | Resolve | Silenced | Learnt | BrokerSeen | Corrected | Unsent
 
 
 def moment(event: Event | Request) -> int:

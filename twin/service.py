@@ -28,7 +28,7 @@ from twin.reception import Reception
 from twin.recorder import Clock, Recorder, system_clock
 from twin.registration import make_grant_keys
 from twin.registry import Registry, load_registry
-from twin.requests import BrokerSeen, Learnt
+from twin.requests import BrokerSeen, Learnt, Unsent
 from twin.rules.outcome import Command, Consequences
 from twin.settings import Settings, SettingsError
 from twin.station import Station
@@ -89,7 +89,7 @@ class TwinService:
         self._reader = Reader(
             broker, f"twin-reader-{site}", topics, on_link=self._note_broker, backlog=backlog, clock=clock
         )
-        self._outbox = Outbox(clock)
+        self._outbox = Outbox(clock, self._note_unsent)
         self._states = StateWriter(broker, f"twin-states-{site}", self._public)
         self._commands = CommandWriter(broker, f"twin-commands-{site}", topics, self._outbox)
         self._recorder = Recorder(
@@ -186,6 +186,11 @@ class TwinService:
         if up:
             self.subscribed.set()
         self._metrics.broker_up.set(up)
+
+    def _note_unsent(self, command: Command) -> None:
+        connected = self._registry.connected.get(command.controller)
+        if connected is not None and command.relay is not None:
+            self._recorder.ask(partial(_unsent, connected.instrument, command.id))
 
     def _show(self, stations: Mapping[str, Station], follows: Sequence[Consequences]) -> None:
         self._states.mark(self._feed.publish(stations))
@@ -347,6 +352,10 @@ class TwinService:
 
 def _learnt(fact: Fact, number: int, at_ms: int) -> Learnt:
     return Learnt(number=number, at_ms=at_ms, fact=fact)
+
+
+def _unsent(instrument: str, command: str, number: int, at_ms: int) -> Unsent:
+    return Unsent(number=number, at_ms=at_ms, instrument=instrument, command=command)
 
 
 def _first(failures: ExceptionGroup) -> Exception:

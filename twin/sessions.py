@@ -174,6 +174,8 @@ class Order(_Value, frozen=True):
     """What is reported may be from before this command was obeyed, or one that it overtakes; until it is answered."""
     is_reported: bool = False
     """The relay has been reported since the command was sent, on or off."""
+    unsent_ms: int | None = None
+    """When it turned out that it could not be sent in time: it came to nothing, by no fault of the controller's."""
 
 
 class Signals(_Value, frozen=True):

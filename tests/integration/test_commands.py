@@ -8,7 +8,7 @@ import pytest
 
 from tests.brokers import BrokerInTest
 from tests.sites import Site, metric, now_ms, registered, until
-from tests.usage import LI, QUICK, UID, enrol, relay, sessions, state, working
+from tests.usage import LI, QUICK, UID, enrol, power, relay, sessions, state, working
 from twin.interface import NotRecordedError, UnlockWish
 from twin.servers import Postgres
 from twin.service import TwinService, open_database
@@ -21,7 +21,8 @@ INSERT INTO command SELECT id, $1, $2, $3, $4, 'waiting' FROM controller WHERE n
 
 @pytest.fixture
 async def site(broker: BrokerInTest, database_url: str) -> AsyncIterator[Site]:
-    async with registered(broker, database_url, 2, QUICK | {"command_timeout_ms": 20_000}) as site:
+    policy = QUICK | {"command_timeout_ms": 20_000, "heal_ms": 600_000}
+    async with registered(broker, database_url, 2, policy) as site:
         async with open_database(database_url):
             await enrol()
         yield site
@@ -64,6 +65,30 @@ async def test_a_command_that_was_recorded_is_sent_after_a_crash_unless_it_has_e
 
 async def _is_done(site: Site, name: str) -> bool:
     return any(each["id"] == name and each["state"] == "done" for each in await site.sql(COMMANDS))
+
+
+async def test_a_command_that_could_not_be_recorded_before_it_expired_is_given_again_at_once(
+    site: Site, postgres: Postgres
+) -> None:
+    offset_ms = 0
+    async with working(site, clock=lambda: now_ms() + offset_ms) as (service, switch):
+        await service.unlock(LI, "I0", UnlockWish())
+        await switch.voice.read(100, relay=True)
+        await until(lambda: power(service) == "active")
+        await service.lock(LI, "I0", staff=False, emergency=False)
+        await postgres.kill()
+        try:
+            await switch.voice.read(0, relay=True)
+            await until(lambda: metric(service, "twin_database_up") == 0)
+            offset_ms = 40_000
+        finally:
+            await postgres.start()
+        await until(lambda: switch.commands[-1].get("relay") is False)
+        await until(lambda: relay(service) == "off")
+        kinds = [each["kind"] for each in await site.sql("SELECT kind FROM request ORDER BY number")]
+        assert kinds.count("unsent") == 1
+    first, again = [each for each in await site.sql(COMMANDS) if str(each["id"]).endswith("-off")]
+    assert (first["state"], again["state"]) == ("waiting", "done")
 
 
 async def test_an_emergency_stop_reaches_the_controller_though_nothing_can_be_recorded(

@@ -25,6 +25,7 @@ Events; several of one moment, separated by semicolons, are stored in one batch:
                                    `Li in by no grant`, `stranger in`
     clock is 10m ahead             that of the controller
     goes silent; dies; comes back  the controller, its connection
+    was not sent                   the last command to the relay: it had expired before the service could send it
     obeys; ignores; refuses        what it makes of commands from now on
     others die; others come back; broker goes; broker comes back
     Li taps; stranger taps; Li taps in; Li taps out
@@ -57,7 +58,7 @@ from twin.events import Arrival, Tick
 from twin.hours import ALWAYS, Hours, Opening, OpeningHours
 from twin.parties import Booking, Downtime, DowntimeCause, Level, Project, Qualification, User, UserCategory
 from twin.policy import layered
-from twin.requests import Acknowledge, BrokerSeen, Lock, Resolve, Silenced, Unlock
+from twin.requests import Acknowledge, BrokerSeen, Lock, Resolve, Silenced, Unlock, Unsent
 from twin.rules.outcome import (
     AlertRecord,
     Consequences,
@@ -134,6 +135,7 @@ class EnginePlayer:
         for device in self.devices:
             self._arrive(*device.begin(self._now_ms))
         self._seen = 0
+        self._told = ""
 
     @property
     def devices(self) -> list[Device]:
@@ -177,6 +179,7 @@ class EnginePlayer:
         for command in (each for follows in outcome.consequences for each in follows.commands):
             for device in self.devices:
                 if device.name == command.controller and command.do is Do.RELAY:
+                    self._told = command.id
                     self._arrive(*device.obey(command, self._now_ms))
 
     def _ask(self, make: Callable[[int, int], object]) -> None:
@@ -270,6 +273,9 @@ class EnginePlayer:
                 fact = self.lab.fleet.grants("controller", self._now_ms)
                 if fact is not None:
                     self.lab.learn(fact, self._now_ms)
+            case ["was", "not", "sent"]:
+                missed = {"instrument": HERE, "command": self._told}
+                self._ask(lambda number, at_ms: Unsent(number=number, at_ms=at_ms, **missed))
             case ["tells", "of", moment, name, "in" | "out" | "tap" as action, *how]:
                 told_ms = clock_ms(moment.removesuffix(":"))
                 grant = None if how else self._grant(name, told_ms)

@@ -12,7 +12,7 @@ from twin.decisions import Verdict
 from twin.directory import UserFact
 from twin.events import Ack, Card
 from twin.policy import OnUnauthorised
-from twin.requests import Acknowledge, Lock, Resolve, Unlock
+from twin.requests import Acknowledge, Lock, Resolve, Unlock, Unsent
 from twin.rules import access, sessions
 from twin.rules.credit import CreditCause
 from twin.rules.outcome import (
@@ -30,7 +30,7 @@ from twin.sessions import (
 from twin.state import FOREVER_MS
 from twin.station import Station
 
-Cause: TypeAlias = Heard | Unlock | Lock | Acknowledge | Resolve | Changed | None
+Cause: TypeAlias = Heard | Unlock | Lock | Acknowledge | Resolve | Unsent | Changed | None
 """None: only time has passed."""
 
 
@@ -118,6 +118,9 @@ def _take(turn: Turn, cause: Cause, at_ms: int) -> None:
             wishes.lock(turn, cause)
         case Acknowledge() | Resolve():
             lookout.see_to(turn, cause)
+        case Unsent():
+            control, around = turn.station.control, (turn.bookings, turn.policy)
+            moves.decide(turn, sessions.unsent(control, cause.command, at_ms, *around), at_ms)
         case Changed(gone=gone):
             if gone is not None:
                 attendance.give_back(turn, gone, at_ms)

@@ -90,8 +90,14 @@ def sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
     if order is None or order.state is OrderState.CONFIRMED or order.on is control.signals.relay_on:
         return Step(control)
     expires_ms = order.expires_ms if isinstance(state, Opening) else at_ms + policy.command_timeout_ms
-    sent = replace(order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=0, is_reported=False)
-    return Step(replace(control, order=sent), (RelayCommanded(at_ms, order.on, expires_ms),))
+    return _given_anew(control, replace(order, tries=0, expires_ms=expires_ms), at_ms)
+
+
+def unsent(control: Control, command: str, at_ms: int) -> Control:
+    """A command had expired before it could be sent. If it is the last, what failed is counted from here on."""
+    order = control.order
+    is_it = order is not None and order.state is OrderState.FAILED and command == command_id(order.sent_ms, on=order.on)
+    return replace(control, order=replace(order, tries=0, unsent_ms=at_ms)) if order is not None and is_it else control
 
 
 def drifted(order: Order | None, signals: Signals, at_ms: int) -> Order | None:
@@ -104,8 +110,10 @@ def drifted(order: Order | None, signals: Signals, at_ms: int) -> Order | None:
 
 def healed(control: Control, order: Order, at_ms: int, policy: Policy) -> Step:
     """The relay has drifted: it is commanded again."""
-    expires_ms = at_ms + policy.command_timeout_ms
-    again = replace(
-        order, state=OrderState.SENT, expires_ms=expires_ms, sent_ms=at_ms, tries=order.tries + 1, is_reported=False
-    )
-    return Step(replace(control, order=again), (RelayCommanded(at_ms, order.on, expires_ms),))
+    again = replace(order, tries=order.tries + 1, expires_ms=at_ms + policy.command_timeout_ms)
+    return _given_anew(control, again, at_ms)
+
+
+def _given_anew(control: Control, order: Order, at_ms: int) -> Step:
+    sent = replace(order, state=OrderState.SENT, sent_ms=at_ms, is_reported=False, unsent_ms=None)
+    return Step(replace(control, order=sent), (RelayCommanded(at_ms, order.on, order.expires_ms),))

@@ -73,7 +73,8 @@ def _drift(order: Order, control: Control, policy: Policy) -> int | None:
     if order.on is signals.relay_on or signals.relay_on is None or not signals.has_relay:
         return None
     wait_ms = min(policy.heal_ms << min(order.tries, 16), policy.heal_most_ms)
-    due_ms = max(order.sent_ms + wait_ms, (order.drift_ms or 0) + policy.command_timeout_ms, signals.online_from_ms)
+    next_ms = order.sent_ms + wait_ms if order.unsent_ms is None else order.unsent_ms
+    due_ms = max(next_ms, (order.drift_ms or 0) + policy.command_timeout_ms, signals.online_from_ms)
     if order.on:
         is_safe = isinstance(state, Open) and order.boot != signals.boot
     elif order.urgent:

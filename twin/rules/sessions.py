@@ -157,6 +157,12 @@ def command_refused(
     return _then(before, _failed(before.control, order, at_ms, Failure.REFUSED, policy))
 
 
+def unsent(control: Control, command: str, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
+    """A command could not be sent in time: the controller never had it. It is given anew at once, if that is safe."""
+    before = _before(control, at_ms, bookings, policy)
+    return _then(before, Step(orders.unsent(before.control, command, at_ms)))
+
+
 def close(
     control: Control,
     reason: CloseReason,

@@ -17,10 +17,14 @@ MOST = 10_000
 
 
 class Outbox:
-    """What has been decided and recorded, and no controller has answered yet. `clock`: ms since the epoch."""
+    """What has been decided and recorded, and no controller has answered yet.
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    `clock`: ms since the epoch. `miss` is told of each that had expired before its turn to be sent came.
+    """
+
+    def __init__(self, clock: Callable[[], int], miss: Callable[[Command], None]) -> None:
         self._clock = clock
+        self._miss = miss
         self._commands: dict[tuple[str, str], Command] = {}
         self._relays: dict[str, tuple[str, str]] = {}
         """What the relay of each controller was last told."""
@@ -52,12 +56,14 @@ class Outbox:
         """The command whose turn it is, if any; it is due again unless it is confirmed."""
         now_ms = self._clock()
         while self._due and self._due[0][0] <= now_ms:
-            _, _, key = heapq.heappop(self._due)
+            due_ms, _, key = heapq.heappop(self._due)
             command = self._commands.get(key)
             if command is None:
                 continue
             if command.expires_ms <= now_ms:
                 self._drop(key)
+                if due_ms == command.at_ms:
+                    self._miss(command)
                 continue
             heapq.heappush(self._due, (now_ms + AGAIN_MS, next(self._order), key))
             return command

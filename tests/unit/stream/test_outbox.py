@@ -28,7 +28,7 @@ def all_due(outbox: Outbox) -> list[str]:
 
 def test_each_is_sent_once_and_again_until_it_is_confirmed() -> None:
     clock = Clock()
-    outbox = Outbox(clock)
+    outbox = Outbox(clock, [].append)
     outbox.put([command("a"), command("b")])
     assert all_due(outbox) == ["a", "b"]
     clock.now_ms += AGAIN_MS - 1
@@ -44,20 +44,23 @@ def test_each_is_sent_once_and_again_until_it_is_confirmed() -> None:
     assert (len(outbox), outbox.expired) == (0, 0)
 
 
-def test_none_is_sent_when_it_has_expired() -> None:
+def test_none_is_sent_when_it_has_expired_and_those_that_never_were_are_told_of() -> None:
     clock = Clock()
-    outbox = Outbox(clock)
+    missed: list[Command] = []
+    outbox = Outbox(clock, missed.append)
     outbox.put([command("a"), command("late", expires_ms=1_000_000)])
     assert all_due(outbox) == ["a"]
+    assert [each.id for each in missed] == ["late"]
     clock.now_ms = 1_009_999
     assert all_due(outbox) == ["a"]
     clock.now_ms = 1_010_000 + AGAIN_MS
     assert all_due(outbox) == []
     assert (len(outbox), outbox.expired) == (0, 2)
+    assert [each.id for each in missed] == ["late"]
 
 
 def test_of_too_many_the_oldest_are_forgotten() -> None:
-    outbox = Outbox(Clock())
+    outbox = Outbox(Clock(), [].append)
     outbox.put(command(str(number)) for number in range(MOST + 2))
     assert len(outbox) == MOST
     assert all_due(outbox) == [str(number) for number in range(2, MOST + 2)]
@@ -66,7 +69,7 @@ def test_of_too_many_the_oldest_are_forgotten() -> None:
 
 def test_what_a_relay_is_told_last_is_not_undone_by_what_it_was_told_before() -> None:
     clock = Clock()
-    outbox = Outbox(clock)
+    outbox = Outbox(clock, [].append)
     outbox.put([switch("off", on=False), command("words"), switch("other", "c2", on=False)])
     assert all_due(outbox) == ["off", "words", "other"]
     outbox.put([switch("on", on=True)])
