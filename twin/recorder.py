@@ -117,6 +117,8 @@ class Recorder:
         """Of the last event that was told to the fleet."""
         self.at_ms = 0
         """The fleet's present: what was received until then has been told to it."""
+        self._over_ms = 0
+        """What was due until then has happened: nothing can come before it any more, as a replay would have it."""
         self._latest_ms = 0
         self._backlog = backlog
         self._mark = mark
@@ -130,6 +132,10 @@ class Recorder:
         self._clock = clock
         self.failing_since_ms: int | None = None
         self.failure = ""
+
+    def begin(self, number: int, at_ms: int) -> None:
+        """Go on after the event of that number, from that moment."""
+        self.number, self.at_ms, self._over_ms = number, at_ms, at_ms
 
     def ask(self, wish: Wish, asked_ms: int | None = None) -> asyncio.Future[Answer | None]:
         """Tell the fleet of a request; what it answers is known once it is recorded.
@@ -176,9 +182,11 @@ class Recorder:
                 return False
             self._answer(self._requests.popleft(), work)
         tick = Tick(self._next_ms())
+        if tick.now_ms <= self._over_ms:
+            return True
         if self._needs_ledger(tick, work):
             return False
-        self.at_ms = tick.now_ms
+        self.at_ms = self._over_ms = tick.now_ms
         work.batch.add(self._fleet.handle(tick))
         return True
 
@@ -199,7 +207,10 @@ class Recorder:
 
     def _next_ms(self) -> int:
         """Up to when time is let pass at once: after a pause so far that boards and health checks get their turn."""
-        until_ms = max(self.at_ms, self._told_until_ms())
+        told_ms = self._told_until_ms()
+        if told_ms <= self._over_ms:  # or the present would run ahead of the clock, a millisecond at a time
+            return self._over_ms
+        until_ms = max(self.at_ms, told_ms)
         if until_ms - self.at_ms < PAUSE_MS:
             return until_ms
         return max(self.at_ms, self._fleet.within_reach_ms(until_ms, MAX_TIMERS))
@@ -235,7 +246,7 @@ class Recorder:
     def _answer(self, waiting: _Waiting, work: _Work) -> None:
         if waiting.answer.cancelled():  # nobody waits for it any more: it has failed closed
             return
-        self.at_ms = max(self.at_ms, waiting.asked_ms)
+        self.at_ms = max(self._earliest_ms(), waiting.asked_ms)
         request = waiting.wish(self._next_number(), self.at_ms)
         outcome = self._fleet.handle(request)
         work.batch.requests.append(request)
@@ -245,7 +256,8 @@ class Recorder:
         work.answers.append((waiting.answer, own))
 
     def _until_due_s(self) -> float:
-        return min(MAX_IDLE_S, max(0.0, (self._fleet.next_due_ms() - self._clock()) / 1000))
+        due_ms = self.at_ms if self.at_ms > self._over_ms else self._fleet.next_due_ms()
+        return min(MAX_IDLE_S, max(0.001, (due_ms - self._clock()) / 1000))
 
     async def _store_and_show(self, work: _Work) -> None:
         if work.batch:
@@ -311,9 +323,14 @@ class Recorder:
     def _received_ms(self, messages: Iterable[Message], controller: str, delivery: Delivery) -> int:
         """When the broker received a delivery: one moment, however many messages there are in it."""
         if self._backlog.is_over:
-            return max(self.at_ms, delivery.received_ms)
+            return max(self._earliest_ms(), delivery.received_ms)
         skew_ms = self._fleet.twin(controller).skew_ms
-        return max((came_at(each, skew_ms, self.at_ms, delivery.received_ms) for each in messages), default=self.at_ms)
+        came = (came_at(each, skew_ms, self.at_ms, delivery.received_ms) for each in messages)
+        return max([self._earliest_ms(), *came])
+
+    def _earliest_ms(self) -> int:
+        """When something may happen at the earliest."""
+        return max(self.at_ms, self._over_ms + 1)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
         work.verdicts[outcome.verdict] += 1

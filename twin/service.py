@@ -124,9 +124,9 @@ class TwinService:
 
     async def start(self, pool: asyncpg.Pool) -> None:
         """Take the writer's place, put the fleet where it was, and only then listen."""
-        self._recorder.number = await self._store.open()
+        number = await self._store.open()
         await self._restore(pool)
-        self._recorder.at_ms = self._fleet.told_until_ms() or self.now_ms()
+        self._recorder.begin(number, self._fleet.told_until_ms() or self.now_ms())
         self._backlog.begin()  # before the broker has been asked, nobody knows what has come since then
         self._show({controller: self._fleet.station(controller) for controller in self._fleet}, ())
         self.finished = asyncio.create_task(self._run(), name="service")

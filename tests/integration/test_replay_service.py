@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from tests.brokers import BrokerInTest
 from tests.sites import Site, now_ms, registered, until
+from tests.usage import LI, QUICK, enrol, relay, state, working
 from twin.cli import app
+from twin.interface import UnlockWish
 from twin.registration import NewSite, register_site
 from twin.service import open_database
 
@@ -32,6 +34,25 @@ async def test_what_a_running_service_stores_follows_from_its_log(
         assert found["differences"] == []
         assert found["alerts"] >= 2
         assert found["events"] > 20
+
+
+async def test_what_comes_at_the_moment_up_to_which_time_has_passed_comes_after_it(
+    broker: BrokerInTest, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    clock_ms = now_ms()
+    async with registered(broker, database_url, 2, QUICK) as site:
+        async with open_database(database_url):
+            await enrol()
+        async with working(site, obeys=False, clock=lambda: clock_ms) as (service, switch):
+            await service.unlock(LI, "I0", UnlockWish())
+            assert state(service) == "opening"
+            clock_ms = await site.value("SELECT (extract(epoch FROM expires) * 1000)::bigint FROM command")
+            await until(lambda: state(service) is None)
+            await switch.voice.read(0, relay=True)
+            await until(lambda: relay(service) == "on")
+            found = await _verified()
+    assert found["differences"] == []
 
 
 @pytest.mark.parametrize("recorded", ["site", "NULL"], ids=["as it was", "by an older version"])
