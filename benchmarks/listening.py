@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 import uvloop
 
-from twin.recorder import system_clock
+from twin.clock import system_clock
 from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.native import decode

@@ -15,7 +15,7 @@ import asyncpg
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.brokers import BrokerInTest
-from twin.recorder import Clock, system_clock
+from twin.clock import Clock, system_clock
 from twin.registration import (
     NewInstrument,
     NewPlatform,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tests.sites import Site, Voice, until
+from twin.clock import Clock, system_clock
 from twin.enrolment import (
     NewPerson,
     NewProject,
@@ -18,7 +19,6 @@ from twin.enrolment import (
 )
 from twin.interface import Person, SessionQuery, SessionView
 from twin.parties import Level, UserCategory
-from twin.recorder import Clock, system_clock
 from twin.registration import register_tariffs
 from twin.service import TwinService
 from twin.tariffs import Rates, Tariff

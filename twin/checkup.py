@@ -12,7 +12,7 @@ import aiomqtt
 import asyncpg
 import msgspec
 
-from twin.recorder import system_clock
+from twin.clock import system_clock
 from twin.running import find_running
 from twin.servers.homes import base_folder, cache_folder
 from twin.settings import Settings

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from twin.briefs import alert_briefs, booking_brief, session_brief
+from twin.clock import Clock
 from twin.directory import Directory
 from twin.instrument import link_at
 from twin.interface import Listener
-from twin.recorder import Clock
 from twin.registry import Registry
 from twin.state import LinkState
 from twin.station import Station

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import structlog
 
+from twin.clock import Clock
 from twin.directory import GrantsFact, InstrumentFact
 from twin.fleet import Fleet
 from twin.parties import Booking
-from twin.recorder import Clock, Recorder
+from twin.recorder import Recorder
 from twin.registry import Connected
 from twin.requests import Learnt
 from twin.stream.grants import wire_grants

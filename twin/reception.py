@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from twin.access_views import access_view_of
 from twin.alerts import Alert, AlertKind, AlertState, Silence
 from twin.bookings import Bookings
+from twin.clock import Clock
 from twin.directory import BookingFact
 from twin.events import Card
 from twin.feed import Feed
@@ -32,7 +33,7 @@ from twin.interface import (
 )
 from twin.parties import is_theirs
 from twin.policy import Policy
-from twin.recorder import Clock, Recorder, Wish
+from twin.recorder import Recorder, Wish
 from twin.requests import Acknowledge, Learnt, Lock, Resolve, Silenced, Unlock
 from twin.rules import sessions
 from twin.rules.outcome import Answer, Command, Do, alert_id
@@ -86,7 +87,7 @@ class Reception:
         """Why nothing can be recorded now, if that is so."""
         if self._recorder.failing_since_ms is not None:
             return "The database is out of reach: nothing can be recorded."
-        if (behind_s := self._recorder.behind_s()) > WITHIN_S:
+        if (behind_s := self._recorder.present.behind_s()) > WITHIN_S:
             return f"The service was away and is catching up: it is {behind_s:.0f} s behind. Try again in a moment."
         return None
 

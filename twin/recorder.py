@@ -10,7 +10,7 @@ import secrets
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -18,9 +18,10 @@ import msgspec
 import structlog
 
 from twin.decisions import Verdict
-from twin.events import Arrival, Event, Message, Tick
+from twin.events import Arrival, Event, Tick
 from twin.fleet import Fleet
 from twin.metrics import Metrics
+from twin.present import Present
 from twin.requests import Corrected, Lock, Request, Unlock
 from twin.rules.outcome import Answer, Billed, ChargeRecord, Command, Consequences, Outcome
 from twin.sessions import CloseReason
@@ -28,7 +29,7 @@ from twin.station import Station
 from twin.store import Batch, Names, Past, Store
 from twin.store.commit import UNAVAILABLE, AnotherWriterError
 from twin.store.rows import to_time
-from twin.stream.backlog import Backlog, came_at
+from twin.stream.backlog import Backlog
 from twin.stream.backoff import Backoff
 from twin.stream.inbox import Inbox
 from twin.stream.native import Malformed, Reason, decode
@@ -45,15 +46,9 @@ MAX_GATHER_S = 0.5
 MAX_ROWS = 20_000
 """However much waits, a batch is closed then. A large one writes each twin's checkpoint once for many messages."""
 
-PAUSE_MS = 2_000
-MAX_TIMERS = 250
-"""What has come due in a pause longer than that happens so many stations at a time: some tenths of a second."""
-
 SNAPSHOT_EVERY_MS = 24 * 3_600_000
 """How much of the log a replay must read before the time that it is about, at most."""
 
-Clock: TypeAlias = Callable[[], int]
-"""Milliseconds since the epoch."""
 Wish: TypeAlias = Callable[[int, int], Request]
 """Makes a request of its number and its moment."""
 
@@ -64,11 +59,6 @@ class _Waiting(NamedTuple):
     wish: Wish
     asked_ms: int
     answer: asyncio.Future[Answer | None]
-
-
-def system_clock() -> int:
-    """The machine's clock: the only place where the service reads it."""
-    return time.time_ns() // 1_000_000
 
 
 class _Work:
@@ -96,6 +86,7 @@ class Recorder:
         fleet: Fleet,
         store: Store,
         inbox: Inbox,
+        present: Present,
         *,
         topics: Topics,
         names: Names,
@@ -106,7 +97,6 @@ class Recorder:
         metrics: Metrics,
         backlog: Backlog,
         mark: Callable[[], None],
-        clock: Clock = system_clock,
     ) -> None:
         self._fleet = fleet
         self._store = store
@@ -115,11 +105,6 @@ class Recorder:
         self._names = names
         self.number = 0
         """Of the last event that was told to the fleet."""
-        self.at_ms = 0
-        """The fleet's present: what was received until then has been told to it."""
-        self._over_ms = 0
-        """What was due until then has happened: nothing can come before it any more, as a replay would have it."""
-        self._latest_ms = 0
         self._backlog = backlog
         self._mark = mark
         self._requests: deque[_Waiting] = deque()
@@ -129,13 +114,14 @@ class Recorder:
         self._acknowledge = acknowledge
         self._publish = publish
         self._metrics = metrics
-        self._clock = clock
+        self.present = present
         self.failing_since_ms: int | None = None
         self.failure = ""
 
     def begin(self, number: int, at_ms: int) -> None:
         """Go on after the event of that number, from that moment."""
-        self.number, self.at_ms, self._over_ms = number, at_ms, at_ms
+        self.number = number
+        self.present.begin(at_ms)
 
     def ask(self, wish: Wish, asked_ms: int | None = None) -> asyncio.Future[Answer | None]:
         """Tell the fleet of a request; what it answers is known once it is recorded.
@@ -143,7 +129,7 @@ class Recorder:
         It is told once everything has been told that was received before `asked_ms`: now, if not given.
         """
         answer = asyncio.get_running_loop().create_future()
-        self._requests.append(_Waiting(wish, self._now_ms() if asked_ms is None else asked_ms, answer))
+        self._requests.append(_Waiting(wish, self.present.now_ms() if asked_ms is None else asked_ms, answer))
         self._inbox.nudge()
         return answer
 
@@ -163,7 +149,7 @@ class Recorder:
         """Take up messages and the passing of time until nothing waits and the store is free, or it is enough."""
         work = _Work()
         while not (work.is_enough() or (work and storing.done() and not self._inbox and not self._requests)):
-            deliveries = await self._inbox.take(0.0 if self._is_asked() else self._until_due_s())
+            deliveries = await self._inbox.take(0.0 if self._is_asked() else self._wait_s())
             if not self._tell(deliveries, work):
                 break
             await asyncio.sleep(0)  # boards and health checks get their turn
@@ -178,16 +164,16 @@ class Recorder:
                 return False
             work.deliveries.append(delivery)
         while self._is_asked():
-            if self._needs_ledger(Tick(max(self.at_ms, self._requests[0].asked_ms)), work):
+            if self._needs_ledger(Tick(self.present.earliest_ms(self._requests[0].asked_ms)), work):
                 return False
             self._answer(self._requests.popleft(), work)
-        tick = Tick(self._next_ms())
-        if tick.now_ms <= self._over_ms:
+        until_ms = self.present.passed_ms(self._fleet.within_reach_ms)
+        if until_ms is None:
             return True
-        if self._needs_ledger(tick, work):
+        if self._needs_ledger(Tick(until_ms), work):
             return False
-        self.at_ms = self._over_ms = tick.now_ms
-        work.batch.add(self._fleet.handle(tick))
+        self.present.let_pass(until_ms)
+        work.batch.add(self._fleet.handle(Tick(until_ms)))
         return True
 
     def _needs_ledger(self, event: Event, work: _Work) -> bool:
@@ -197,47 +183,17 @@ class Recorder:
 
     def _close(self, batch: Batch) -> None:
         """What the batch leaves behind, before the fleet goes on."""
-        batch.number, batch.at_ms, batch.site = self.number, self.at_ms, self._fleet.site.state
+        batch.number, batch.at_ms, batch.site = self.number, self.present.at_ms, self._fleet.site.state
         batch.stations = {controller: self._fleet.station(controller) for controller in batch.changed}
         for controller in batch.changed:
-            day = (self.at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
+            day = (batch.at_ms + zlib.crc32(controller.encode()) % SNAPSHOT_EVERY_MS) // SNAPSHOT_EVERY_MS
             if self._snapshot_days.get(controller) != day:
                 self._snapshot_days[controller] = day
                 batch.snapshots.append(controller)
 
-    def _next_ms(self) -> int:
-        """Up to when time is let pass at once: after a pause so far that boards and health checks get their turn."""
-        told_ms = self._told_until_ms()
-        if told_ms <= self._over_ms:  # or the present would run ahead of the clock, a millisecond at a time
-            return self._over_ms
-        until_ms = max(self.at_ms, told_ms)
-        if until_ms - self.at_ms < PAUSE_MS:
-            return until_ms
-        return max(self.at_ms, self._fleet.within_reach_ms(until_ms, MAX_TIMERS))
-
-    def _now_ms(self) -> int:
-        """The present. It never runs backwards, whatever the machine's clock does."""
-        self._latest_ms = max(self._latest_ms, self._clock())
-        return self._latest_ms
-
-    def _told_until_ms(self) -> int:
-        """The moment up to which nothing is left that was received before; the time that the fleet may be told."""
-        if self._backlog.is_stuck():
-            log.warning("backlog.unmarked")
-            self._backlog.end()
-        if not self._backlog.is_over:
-            return self.at_ms
-        now_ms, oldest_ms = self._now_ms(), self._inbox.oldest_ms()
-        return now_ms if oldest_ms is None else min(now_ms, oldest_ms)
-
     def _is_asked(self) -> bool:
         """Is there a request whose turn has come? What was received before it comes first."""
-        return bool(self._requests) and self._requests[0].asked_ms <= max(self.at_ms, self._told_until_ms())
-
-    def behind_s(self) -> float:
-        """How far the fleet's present is behind, while something waits to be told."""
-        abreast = self._backlog.is_over and not self._inbox
-        return 0.0 if abreast else max(0, self._now_ms() - self.at_ms) / 1000
+        return bool(self._requests) and self._requests[0].asked_ms <= max(self.present.at_ms, self.present.until_ms())
 
     def _next_number(self) -> int:
         self.number += 1
@@ -246,8 +202,9 @@ class Recorder:
     def _answer(self, waiting: _Waiting, work: _Work) -> None:
         if waiting.answer.cancelled():  # nobody waits for it any more: it has failed closed
             return
-        self.at_ms = max(self._earliest_ms(), waiting.asked_ms)
-        request = waiting.wish(self._next_number(), self.at_ms)
+        at_ms = self.present.earliest_ms(waiting.asked_ms)
+        self.present.come_to(at_ms)
+        request = waiting.wish(self._next_number(), at_ms)
         outcome = self._fleet.handle(request)
         work.batch.requests.append(request)
         work.batch.add(outcome)
@@ -255,9 +212,8 @@ class Recorder:
         own = next((each for each in answers if each.number == request.number), None)
         work.answers.append((waiting.answer, own))
 
-    def _until_due_s(self) -> float:
-        due_ms = self.at_ms if self.at_ms > self._over_ms else self._fleet.next_due_ms()
-        return min(MAX_IDLE_S, max(0.001, (due_ms - self._clock()) / 1000))
+    def _wait_s(self) -> float:
+        return min(MAX_IDLE_S, self.present.wait_s(self._fleet.next_due_ms()))
 
     async def _store_and_show(self, work: _Work) -> None:
         if work.batch:
@@ -309,28 +265,16 @@ class Recorder:
 
     def _hear(self, controller: str, kind: Upward, delivery: Delivery, work: _Work) -> bool:
         messages, malformed = decode(kind, delivery.payload)
-        at_ms = self._received_ms(messages, controller, delivery)
+        at_ms = self.present.received_ms(messages, delivery.received_ms, self._fleet.twin(controller).skew_ms)
         if messages and self._needs_ledger(Arrival(controller, at_ms, messages[0], self.number), work):
             return False
         for each in malformed:
             self._quarantine(work, delivery, each)
-        self.at_ms = at_ms
+        self.present.come_to(at_ms)
         for message in messages:
             arrival = Arrival(controller, at_ms, message, self._next_number())
             self._file(arrival, self._fleet.handle(arrival), delivery, work)
         return True
-
-    def _received_ms(self, messages: Iterable[Message], controller: str, delivery: Delivery) -> int:
-        """When the broker received a delivery: one moment, however many messages there are in it."""
-        if self._backlog.is_over:
-            return max(self._earliest_ms(), delivery.received_ms)
-        skew_ms = self._fleet.twin(controller).skew_ms
-        came = (came_at(each, skew_ms, self.at_ms, delivery.received_ms) for each in messages)
-        return max([self._earliest_ms(), *came])
-
-    def _earliest_ms(self) -> int:
-        """When something may happen at the earliest."""
-        return max(self.at_ms, self._over_ms + 1)
 
     def _file(self, arrival: Arrival, outcome: Outcome, delivery: Delivery, work: _Work) -> None:
         work.verdicts[outcome.verdict] += 1
@@ -388,7 +332,7 @@ class Recorder:
 
     def _refold(self, batch: Batch, controller: str, past: Past) -> tuple[Outcome, Sequence[Billed]]:
         outcome, billed = self._fleet.refold(
-            controller, past.base, past.told, self.at_ms, visits=past.visits, bills=past.bills
+            controller, past.base, past.told, self.present.at_ms, visits=past.visits, bills=past.bills
         )
         batch.stations[controller] = self._fleet.station(controller)
         return outcome, billed
@@ -398,14 +342,14 @@ class Recorder:
         self._metrics.database_up.set(0)
         self.failure = f"{type(error).__name__}: {error}"
         if self.failing_since_ms is None:
-            self.failing_since_ms = self._clock()
+            self.failing_since_ms = self.present.now_ms()
         log.error("store.failed", error=self.failure, readings=readings, waiting=len(self._inbox))
 
     def _note_success(self, seconds: float) -> None:
         self._metrics.commits.observe(seconds)
         self._metrics.database_up.set(1)
         if self.failing_since_ms is not None:
-            log.info("store.recovered", after_s=(self._clock() - self.failing_since_ms) / 1000)
+            log.info("store.recovered", after_s=(self.present.now_ms() - self.failing_since_ms) / 1000)
             self.failing_since_ms, self.failure = None, ""
             self._mark()  # the broker may have held messages back
 

@@ -16,6 +16,7 @@ from tortoise import Tortoise
 
 from twin import interface
 from twin.bookings import Bookings
+from twin.clock import Clock, system_clock
 from twin.directory import Fact
 from twin.events import Card
 from twin.feed import Feed
@@ -23,9 +24,10 @@ from twin.fleet import Fleet
 from twin.granting import Granting
 from twin.metrics import Metrics
 from twin.people import People
+from twin.present import Present
 from twin.recall import recall, uncollected
 from twin.reception import Reception
-from twin.recorder import Clock, Recorder, system_clock
+from twin.recorder import Recorder
 from twin.registration import make_grant_keys
 from twin.registry import Registry, load_registry
 from twin.requests import BrokerSeen, Learnt, Unsent
@@ -96,6 +98,7 @@ class TwinService:
             self._fleet,
             self._store,
             self._inbox,
+            Present(self._inbox, backlog, clock),
             topics=topics,
             names=Names({name: each.ids for name, each in registry.connected.items()}, registry.controllers),
             acknowledge=self._reader.acknowledge,
@@ -105,7 +108,6 @@ class TwinService:
             metrics=self._metrics,
             backlog=backlog,
             mark=self._reader.mark,
-            clock=clock,
         )
         self._retained = RetainedWriter(broker, f"twin-grants-{site}")
         self._granting = Granting(self._fleet, self._recorder, registry.connected, self._grant, clock)
@@ -246,7 +248,7 @@ class TwinService:
     async def health(self) -> interface.Health:
         status, error = await self._database()
         broker = "ok" if self._broker_up else "down"
-        behind_s = self._recorder.behind_s()
+        behind_s = self._recorder.present.behind_s()
         late = behind_s > LATE_S
         return msgspec.convert(
             {
@@ -282,7 +284,7 @@ class TwinService:
     def metrics(self) -> bytes:
         self._metrics.waiting.set(len(self._inbox))
         self._metrics.lag.set(self._lag_s())
-        self._metrics.behind.set(self._recorder.behind_s())
+        self._metrics.behind.set(self._recorder.present.behind_s())
         self._metrics.commands.set(len(self._outbox))
         self._metrics.expired.set(self._outbox.expired)
         self._metrics.dropped.set(self._inbox.dropped)

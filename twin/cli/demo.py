@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.lived.living import HasPastError, live_through
 from twin.cli.hosting import Hosted, hosted, stop_on_signals
 from twin.cli.options import Duration, Host, Port, explained, run, seconds, settings_with
+from twin.clock import system_clock
 from twin.demo import community, lifetime, opening, people, site, week
 from twin.demo.opening import Part
 from twin.demo.people import Secrets
@@ -26,7 +27,6 @@ from twin.demo.prices import tariffs
 from twin.demo.simulation import is_new, scenario, simulated, write_plan
 from twin.demo.watch import BoardWatch
 from twin.logs import set_up_logs
-from twin.recorder import system_clock
 from twin.registration import (
     grant_keys,
     register_controllers,

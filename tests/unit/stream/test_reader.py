@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiomqtt
 import pytest
 
-from twin.recorder import system_clock
+from twin.clock import system_clock
 from twin.stream.backlog import Backlog
 from twin.stream.broker import parse_broker
 from twin.stream.packets import Delivery
