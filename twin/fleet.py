@@ -158,7 +158,7 @@ class Fleet:
             return self._happen(event)
         passed = self._pass_time(now_ms - 1)
         outcome = self._happen(event)
-        return together([*passed, outcome], outcome.at_ms, outcome.verdict)
+        return together([*passed, outcome], outcome.at_ms, outcome.verdict) if passed else outcome
 
     def _happen(self, event: Event | Request) -> Outcome:
         if isinstance(event, Arrival):
@@ -239,6 +239,10 @@ class Fleet:
     def next_due_ms(self) -> int:
         """When the next timer may be due; never later than it is."""
         return min(self._timers[0][0] if self._timers else FOREVER_MS, self.site.due_ms, self.months.due_ms)
+
+    def is_due(self, now_ms: int) -> bool:
+        """Would it lead to anything to let time pass up to a moment?"""
+        return bool(self._behind) or self.next_due_ms() <= now_ms
 
     def _arrive(self, arrival: Arrival) -> Outcome:
         controller = arrival.controller
@@ -321,10 +325,11 @@ class Fleet:
             seat = self._seats.get(controller)
             if seat is None or seat.timer_ms != due_ms:
                 continue
-            seat.timer_ms = FOREVER_MS
-            if (later_ms := seat.due_ms(due_ms - 1)) > due_ms:
-                self._set_timer(controller, seat, due_ms, later_ms)  # it rang too early
+            if (later_ms := seat.due_ms(due_ms - 1)) > due_ms:  # it rang too early
+                seat.timer_ms = later_ms
+                heapq.heappush(self._timers, (later_ms, controller))
                 continue
+            seat.timer_ms = FOREVER_MS
             if self.site.due_ms <= due_ms:
                 outcomes.append(self._site(self.site.pass_time(due_ms), due_ms))
             outcomes.append(self._rung(controller, seat, due_ms))

@@ -147,10 +147,14 @@ def link_at(link: Link | None, now_ms: int, policy: Policy) -> tuple[LinkState, 
 
 def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
     """When the twin may next look different, or its ledger must go on, though nobody says anything."""
-    physics, due_ms = twin.physics, twin.book.due_ms  # what the ledger has to catch up with is due at once
-    for each_ms in _link_dues(twin.link, policy):
-        if now_ms < each_ms < due_ms:
-            due_ms = each_ms
+    link, physics = twin.link, twin.physics
+    due_ms = twin.book.due_ms  # what the ledger has to catch up with is due at once
+    if link is not None and link.dead_since_ms is None:
+        link_ms = link.heard_ms + policy.stale_after_ms
+        if link_ms <= now_ms:
+            link_ms = link.heard_ms + policy.offline_after_ms
+        if now_ms < link_ms < due_ms:
+            due_ms = link_ms
     if physics.occupancy is not None:
         vacant_ms = physics.occupancy.occupied_end_ms + policy.vacancy_hold_ms
         due_ms = vacant_ms if now_ms < vacant_ms < due_ms else due_ms
@@ -158,9 +162,3 @@ def next_change(twin: Twin, now_ms: int, policy: Policy) -> int:
         return due_ms
     changes_ms = power_changes(physics.power, policy, twin.book.visits)  # else they are the book's
     return min([due_ms, *(each_ms for each_ms in changes_ms if each_ms > now_ms)])
-
-
-def _link_dues(link: Link | None, policy: Policy) -> tuple[int, ...]:
-    if link is None or link.dead_since_ms is not None:
-        return ()
-    return link.heard_ms + policy.stale_after_ms, link.heard_ms + policy.offline_after_ms

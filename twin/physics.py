@@ -51,17 +51,11 @@ def power_after(power: Power | None, power_w: float, at_ms: int, policy: Policy,
     active_ms, confirmed_ms = 0, None
     if power_class is PowerClass.ACTIVE and since_ms < at_ms:
         active_ms, confirmed_ms = _active_total(power, at_ms, free_ms), _confirmed_by(power, at_ms, policy, free_ms)
-    return Power(
-        power_w,
-        at_ms,
-        raw,
-        power_class,
-        since_ms,
-        _end(raw is PowerClass.ACTIVE, power.active_end_ms, at_ms),
-        _end(raw > PowerClass.OFF, power.on_end_ms, at_ms),
-        active_ms,
-        confirmed_ms,
-    )
+    active_end_ms, on_end_ms = power.active_end_ms, power.on_end_ms
+    if raw is not power.raw:
+        active_end_ms = _end(raw is PowerClass.ACTIVE, active_end_ms, at_ms)
+        on_end_ms = _end(raw > PowerClass.OFF, on_end_ms, at_ms)
+    return Power(power_w, at_ms, raw, power_class, since_ms, active_end_ms, on_end_ms, active_ms, confirmed_ms)
 
 
 def _end(in_force: bool, end_ms: int = 0, at_ms: int = 0) -> int:  # noqa: FBT001
@@ -139,17 +133,17 @@ def power_changes(power: Power, policy: Policy, visits: Sequence[Visit] = ()) ->
     falls = (power.active_end_ms + hold_ms, power.on_end_ms + hold_ms)
     if not visits:
         return (*falls, _confirm_due(power, policy, 0))
-    changes = [*falls]
+    changes, is_alone = [*falls], len(visits) == 1
     for visit in visits:
         end_ms = visit.end_ms
-        if end_ms < FOREVER_MS and not _is_used(visits, max(power.at_ms, end_ms)):  # else a later end matters
+        if end_ms < FOREVER_MS and (is_alone or not _is_used(visits, max(power.at_ms, end_ms))):
             changes += (end_ms, end_ms + policy.cooldown_max_ms, _confirm_due(power, policy, end_ms))
     return tuple(changes)
 
 
 def _is_used(visits: Sequence[Visit], at_ms: int) -> bool:
-    """Is somebody at the instrument at a moment, when one of these visits is over?"""
-    return len(visits) > 1 and any(visit.start_ms <= at_ms < visit.end_ms for visit in visits)
+    """Is somebody at the instrument at a moment? Then only the end of their visit matters."""
+    return any(visit.start_ms <= at_ms < visit.end_ms for visit in visits)
 
 
 def occupancy_after(occupancy: Occupancy | None, occupied: bool, at_ms: int, policy: Policy) -> Occupancy:  # noqa: FBT001

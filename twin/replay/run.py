@@ -145,7 +145,8 @@ class Replay:
                 if len(pending) > known:
                     break
         now_ms, after = moment(told[index]), index + 1
-        if after == len(told) or moment(told[after]) > now_ms:  # what happens at a moment comes before its timers
+        is_last = after == len(told) or moment(told[after]) > now_ms  # what happens at a moment comes before its timers
+        if is_last and self._fleet.is_due(now_ms):
             # Ledgers that are behind catch up here: for when that is done they are none the worse.
             self._course.take(self._fleet.handle(Tick(now_ms)))
         self._events += after - at

@@ -26,7 +26,7 @@ def vouched(
     ranges = coverage.ranges
     until_ms = min(received_ms + stale_ms, dead_ms)
     if ranges and ranges[-2] <= told[0] and received_ms <= ranges[-1]:
-        return Coverage((*ranges[:-1], max(until_ms, ranges[-1])), coverage.deaths_ms)
+        return Coverage((*ranges[:-1], until_ms), coverage.deaths_ms) if until_ms > ranges[-1] else coverage
     ranges = _united(ranges, told[0], min(told[1] + stale_ms, dead_ms))
     return Coverage(_united(ranges, received_ms, until_ms), coverage.deaths_ms)
 

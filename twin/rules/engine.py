@@ -38,8 +38,9 @@ def evaluate(station: Station, cause: Cause, at_ms: int, scene: Scene) -> tuple[
     """The station after an event that the service was told at `at_ms`, and what follows."""
     turn = Turn(station, scene)
     if not isinstance(cause, Changed):
-        _pass_time(turn, at_ms - 1)  # what was due before, each thing at its own moment
-        moves.hand_over(turn, at_ms)  # at the begin of another's slot the instrument is theirs already
+        due_ms = _pass_time(turn, at_ms - 1)  # what was due before, each thing at its own moment
+        if due_ms == at_ms:
+            moves.hand_over(turn, at_ms)  # at the begin of another's slot the instrument is theirs already
     _take(turn, cause, at_ms)  # twin, then access, then session
     _pass_time(turn, at_ms)  # what is due at this very moment: people and controllers come first
     books.keep(turn, at_ms)  # whatever the ledger owes to the passing of time
@@ -87,8 +88,8 @@ def question(station: Station, scene: Scene, wish: Unlock, holder: UserFact) -> 
     return wishes.question(Turn(station, scene), wish, holder, access.Origin.SCREEN)
 
 
-def _pass_time(turn: Turn, until_ms: int) -> None:
-    """Everything that comes due up to a moment."""
+def _pass_time(turn: Turn, until_ms: int) -> int:
+    """Everything that comes due up to a moment; gives when more does."""
     while (due_ms := _due_ms(turn)) <= until_ms:
         lookout.come_to(turn, due_ms)
         if due_ms == _session_due_ms(turn):
@@ -102,6 +103,7 @@ def _pass_time(turn: Turn, until_ms: int) -> None:
             attendance.miss(turn, due_ms)
     _watch(turn, until_ms)
     turn.settle(until_ms)
+    return due_ms
 
 
 def _take(turn: Turn, cause: Cause, at_ms: int) -> None:

@@ -100,7 +100,11 @@ def advance(control: Control, now_ms: int, bookings: Sequence[Booking], policy: 
         step = _happened(control, due, bookings, policy)
         control = step.control
         decisions += step.decisions
-    return Step(replace(control, settled_ms=max(control.settled_ms, now_ms)), tuple(decisions))
+    return Step(_settled(control, now_ms), tuple(decisions))
+
+
+def _settled(control: Control, at_ms: int) -> Control:
+    return control if at_ms <= control.settled_ms else replace(control, settled_ms=at_ms)
 
 
 def hand_over(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
@@ -255,6 +259,9 @@ def _running(use: Use, due_ms: int | None) -> RunningSession:
 
 def _before(control: Control, at_ms: int, bookings: Sequence[Booking], policy: Policy) -> Step:
     """What was due before an event: timers of its own moment come after it, but for the begin of another's slot."""
+    due = next_timer(control, bookings, policy)
+    if due is None or due.at_ms > at_ms:
+        return Step(_settled(control, at_ms - 1))
     passed = advance(control, at_ms - 1, bookings, policy)
     return _then(passed, hand_over(passed.control, at_ms, bookings, policy))
 

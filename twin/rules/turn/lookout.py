@@ -32,7 +32,7 @@ def follow(turn: Turn, at_ms: int) -> None:
     """All alerts up to a moment, by what is known now."""
     seen = turn.station.watch
     if not turn.unwatched and at_ms < turn.station.alerts_due_ms:
-        turn.put(watch=_replace(seen, asked_ms=max(seen.asked_ms, at_ms)))
+        _ask_at(turn, at_ms)
         return
     turn.unwatched = False
     seen = seen if seen.asked_ms else Watch(at_ms)
@@ -42,10 +42,15 @@ def follow(turn: Turn, at_ms: int) -> None:
 def come_to(turn: Turn, at_ms: int) -> None:
     """Alerts up to a moment by what was so before it; at the moment itself they see what has become of it."""
     follow(turn, at_ms - 1)
-    seen = turn.station.watch
-    if seen.asked_ms:
-        turn.put(watch=_replace(seen, asked_ms=max(seen.asked_ms, at_ms)))
+    if turn.station.watch.asked_ms:
+        _ask_at(turn, at_ms)
     turn.unwatched = True
+
+
+def _ask_at(turn: Turn, at_ms: int) -> None:
+    seen = turn.station.watch
+    if seen.asked_ms < at_ms:
+        turn.put(watch=_replace(seen, asked_ms=at_ms))
 
 
 def see_to(turn: Turn, wish: Acknowledge | Resolve) -> None:

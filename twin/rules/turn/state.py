@@ -100,7 +100,8 @@ class Turn:
     def settle(self, at_ms: int) -> None:
         """Nothing is due before a moment any more."""
         control = self.station.control
-        self.put(control=_replace(control, settled_ms=max(control.settled_ms, at_ms)))
+        if control.settled_ms < at_ms:
+            self.put(control=_replace(control, settled_ms=at_ms))
 
     def signals(self) -> Signals:
         """What the twin says to the session."""
