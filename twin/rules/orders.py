@@ -96,8 +96,9 @@ def sent_again(control: Control, at_ms: int, policy: Policy) -> Step:
 def unsent(control: Control, command: str, at_ms: int) -> Control:
     """A command had expired before it could be sent. If it is the last, what failed is counted from here on."""
     order = control.order
-    is_it = order is not None and order.state is OrderState.FAILED and command == command_id(order.sent_ms, on=order.on)
-    return replace(control, order=replace(order, tries=0, unsent_ms=at_ms)) if order is not None and is_it else control
+    if order is None or order.state is OrderState.CONFIRMED or command != command_id(order.sent_ms, on=order.on):
+        return control
+    return replace(control, order=replace(order, tries=0, unsent_ms=at_ms))
 
 
 def drifted(order: Order | None, signals: Signals, at_ms: int) -> Order | None:

@@ -1,5 +1,6 @@
 """The pages of the docs, taken apart: what they say is held against the code."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,21 @@ def marked(text: str) -> set[str]:
 
 def sources(*folders: str) -> Iterator[str]:
     return (path.read_text(encoding="utf-8") for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+def members() -> dict[str, set[str]]:
+    """The functions and fields of each class."""
+    found: dict[str, set[str]] = {}
+    for node in (
+        node for text in sources(*CODE) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)
+    ):
+        own = found.setdefault(node.name, set())
+        for each in node.body:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                own.add(each.name)
+            elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+                own.add(each.target.id)
+    return found
 
 
 def app() -> Litestar:

@@ -56,6 +56,16 @@ def test_commands_that_pages_show_exist(page: Path) -> None:
     assert set(re.findall(r"(?<![\w.-])((?:twin|controllers-sim) [a-z]+)", code)) <= commands
 
 
+def test_what_the_docs_name_of_the_code_is_there() -> None:
+    members, files = docs.members(), [str(path) for folder in docs.CODE for path in (docs.ROOT / folder).rglob("*.py")]
+    for page in (docs.ROOT / "docs").rglob("*.md"):
+        for name in docs.marked(page.read_text(encoding="utf-8")):
+            if member := re.fullmatch(r"([A-Z][A-Za-z]+)\.(\w+)", name):
+                assert member[2] in members.get(member[1], ()), f"{page.name}: {name}"
+            elif re.fullmatch(r"[a-z_/]+\.py", name):
+                assert any(file.endswith(f"/{name}") for file in files), f"{page.name}: {name}"
+
+
 def test_no_file_names_a_registry() -> None:
     hosts = [
         *("pypi.", "pythonhosted.", "npmjs.", "registry.npm", "deb.debian.", "security.debian.", "snapshot.debian."),
